@@ -1,0 +1,269 @@
+package jsonscan
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// InnerRoom is how much room behind dst [AppendInner] needs beyond as many bytes as
+// there are left of b.
+const InnerRoom = 8
+
+// AppendInner appends to dst what the string stands for of which the opening quote
+// is before i, if that is the text of a JSON object, and appends to places those of
+// its members, counted from where the text begins. It returns the index after the
+// closing quote. dst must have room: see [InnerRoom].
+//
+// It does the work of [AppendText] and of [Members] in one walk, which takes little
+// more than half the time: DynamoDB returns events as JSON inside a string. It is
+// false where either of the two finds fault, and for what is too unusual to be worth
+// the code: then nothing is known of the text, and the two have to tell.
+func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, int, bool) {
+	n, to := len(dst), dst[:cap(dst)]
+	if len(to)-n < len(b)-i+InnerRoom || len(b)-i >= maxOutline {
+		return dst, places, i, false
+	}
+	base := n
+	objects, open, key := uint64(0), 0, false
+	var ok bool
+	for {
+		if !usual(b, i) {
+			if i, n, ok = innerSpace(to, n, b, i); !ok {
+				return dst, places, i, false
+			}
+		}
+		if open == 1 && key {
+			places = append(places, Place{Name: uint32(n - base + 1)})
+		}
+		switch c := b[i]; {
+		case c == '\\': // and a quote
+			to[n] = '"'
+			n++
+			for i += 2; ; {
+				var x uint64
+				if len(b)-i >= 8 {
+					x = binary.LittleEndian.Uint64(b[i:])
+				} else {
+					x = lastBytes(b[i:])
+				}
+				binary.LittleEndian.PutUint64(to[n:], x)
+				marks := specials(x)
+				if marks == 0 {
+					i += 8
+					n += 8
+					continue
+				}
+				k := bits.TrailingZeros64(marks) / 8
+				i += k
+				n += k
+				if i+1 < len(b) && b[i] == '\\' && b[i+1] == '"' {
+					to[n] = '"'
+					n++
+					i += 2
+					break
+				}
+				if i, n, ok = innerUnusual(to, n, b, i); !ok {
+					return dst, places, i, false
+				}
+			}
+			if !key {
+				break
+			}
+			if open == 1 {
+				places[len(places)-1].NameEnd = uint32(n - base - 1)
+			}
+			if i >= len(b) || b[i] != ':' {
+				if i, n, ok = innerSpace(to, n, b, i); !ok || b[i] != ':' {
+					return dst, places, i, false
+				}
+			}
+			to[n] = ':'
+			n++
+			i++
+			if !usual(b, i) {
+				if i, n, ok = innerSpace(to, n, b, i); !ok {
+					return dst, places, i, false
+				}
+			}
+			if open == 1 {
+				places[len(places)-1].Value = uint32(n - base)
+			}
+			key = false
+			continue
+		case key:
+			return dst, places, i, false
+		case c == '{' || c == '[':
+			to[n] = c
+			n++
+			i++
+			if !usual(b, i) {
+				if i, n, ok = innerSpace(to, n, b, i); !ok {
+					return dst, places, i, false
+				}
+			}
+			if b[i] == c+2 && open > 0 { // in ASCII, '}' is '{'+2 and ']' is '['+2
+				to[n] = c + 2
+				n++
+				i++
+				break
+			}
+			if open == 64 || open == 0 && (c == '[' || b[i] == '}') {
+				return dst, places, i, false
+			}
+			open++
+			key = c == '{'
+			objects <<= 1
+			if key {
+				objects |= 1
+			}
+			continue
+		default:
+			end, ok := literal(b, i)
+			if !ok {
+				return dst, places, i, false
+			}
+			if end-i <= 8 && len(b)-i >= 8 {
+				binary.LittleEndian.PutUint64(to[n:], binary.LittleEndian.Uint64(b[i:]))
+			} else {
+				copy(to[n:], b[i:end])
+			}
+			n += end - i
+			i = end
+		}
+		if open == 0 {
+			return dst, places, i, false
+		}
+
+		// A value has ended. So may the containers that it is the last one of.
+		for {
+			if open == 1 {
+				places[len(places)-1].End = uint32(n - base)
+			}
+			if !usual(b, i) {
+				if i, n, ok = innerSpace(to, n, b, i); !ok {
+					return dst, places, i, false
+				}
+			}
+			c := b[i]
+			to[n] = c
+			n++
+			i++
+			if c == ',' {
+				break
+			}
+			if c != ']'+byte(objects&1)<<5 { // in ASCII, '}' is ']'+32
+				return dst, places, i, false
+			}
+			if open--; open == 0 {
+				if i < len(b) && b[i] != '"' {
+					if i, n, ok = innerSpace(to, n, b, i); !ok {
+						return dst, places, i, false
+					}
+				}
+				return to[:n], places, i + 1, i < len(b) && b[i] == '"'
+			}
+			objects >>= 1
+		}
+		key = objects&1 != 0
+	}
+}
+
+// literal passes over a number, true, false or null.
+func literal(b []byte, i int) (int, bool) {
+	switch b[i] {
+	case 't':
+		return i + 4, len(b)-i >= 4 && string(b[i:i+4]) == "true"
+	case 'f':
+		return i + 5, len(b)-i >= 5 && string(b[i:i+5]) == "false"
+	case 'n':
+		return i + 4, len(b)-i >= 4 && string(b[i:i+4]) == "null"
+	}
+	i, f := number(b, i)
+	return i, f == none
+}
+
+// lastBytes is the word that the last bytes of a text begin, fewer than eight. What
+// is missing is 0, as which no character of a string is taken.
+func lastBytes(b []byte) (x uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		x = x<<8 | uint64(b[i])
+	}
+	return x
+}
+
+// usual tells whether what comes next is neither white space nor the end.
+func usual(b []byte, i int) bool {
+	return i+1 < len(b) && b[i] > ' ' && (b[i] != '\\' || b[i+1] == '"')
+}
+
+// innerSpace copies white space. It is false unless a byte follows, and if that is a
+// backslash, a quote.
+func innerSpace(to []byte, n int, b []byte, i int) (int, int, bool) {
+	for i < len(b) {
+		c, size := b[i], 1
+		if c == '\\' && i+1 < len(b) {
+			if c, size = unescaped[b[i+1]], 2; c == '"' {
+				return i, n, true
+			}
+			if c != '\n' && c != '\r' && c != '\t' {
+				return i, n, false
+			}
+		} else if c != ' ' {
+			return i, n, c > ' ' && c != '\\'
+		}
+		to[n] = c
+		n++
+		i += size
+	}
+	return i, n, false
+}
+
+// innerUnusual copies what the loop over a string inside a string does not: an
+// escape, or text outside ASCII.
+func innerUnusual(to []byte, n int, b []byte, i int) (int, int, bool) {
+	begin := i
+	for i < len(b) && b[i] >= utf8.RuneSelf {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i, n, false
+		}
+		i += size
+	}
+	if i > begin {
+		return i, n + copy(to[n:], b[begin:i]), true
+	}
+	if len(b)-i < 4 || b[i] != '\\' {
+		return i, n, false
+	}
+	switch b[i+1] {
+	case '/':
+		to[n] = '/'
+		return i + 2, n + 1, true
+	case 'u': // what is escaped by the outer string alone
+		r, next, ok := unescape(b, i)
+		if !ok || r < ' ' || r == '"' || r == '\\' {
+			return i, n, false
+		}
+		return next, n + utf8.EncodeRune(to[n:], r), true
+	case '\\':
+	default:
+		return i, n, false
+	}
+	// The inner string has an escape.
+	to[n] = '\\'
+	switch c := b[i+2]; c {
+	case 'b', 'f', 'n', 'r', 't', '/':
+		to[n+1] = c
+		return i + 3, n + 2, true
+	case '\\':
+		to[n+1] = b[i+3]
+		return i + 4, n + 2, b[i+3] == '"' || b[i+3] == '\\'
+	case 'u':
+		if end, f := escape(b, i+1); f == none {
+			n += copy(to[n:], b[i+1:end])
+			return end, n, true
+		}
+	}
+	return i, n, false
+}

@@ -1,0 +1,79 @@
+package jsonscan
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+)
+
+const deletes = 0x7f * ones
+
+// AppendQuoted appends a text as a JSON string, with its quotes, as the AWS SDK
+// writes it: it escapes what it must, and U+007F, U+2028 and U+2029. It is false for what
+// is not UTF-8.
+//
+// Like [AppendText] it writes eight bytes wherever it reads eight.
+func AppendQuoted(dst, s []byte) ([]byte, bool) {
+	dst = append(dst, '"')
+	for i := 0; ; {
+		n := len(dst)
+		to := dst[:cap(dst)]
+		for len(s)-i >= 8 {
+			if len(to)-n < 9 { // an escape takes one more than it stands for
+				dst = slices.Grow(dst[:n], len(s)-i+(len(s)-i)/8+16)
+				to = dst[:cap(dst)]
+			}
+			x := binary.LittleEndian.Uint64(s[i:])
+			binary.LittleEndian.PutUint64(to[n:], x)
+			marks := (x | (x - ' '*ones) | ((x ^ quotes) - ones) | ((x ^ backslashes) - ones) | ((x ^ deletes) - ones)) & highBits
+			if marks == 0 {
+				i += 8
+				n += 8
+				continue
+			}
+			k := bits.TrailingZeros64(marks) / 8
+			i += k
+			n += k
+			if c := s[i]; c == '"' || c == '\\' {
+				to[n], to[n+1] = '\\', c
+				n += 2
+				i++
+				continue
+			}
+			break
+		}
+		dst = to[:n]
+		for len(s)-i < 8 && i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' && s[i] < 0x7f {
+			dst = append(dst, s[i])
+			i++
+		}
+		if i >= len(s) {
+			return append(dst, '"'), true
+		}
+		if s[i] < utf8.RuneSelf {
+			if s[i] == 0x7f {
+				dst = append(dst, `\u007f`...)
+			} else {
+				dst = appendEscaped(dst, rune(s[i]))
+			}
+			i++
+			continue
+		}
+		start := i
+		for i < len(s) && s[i] >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				return dst, false
+			}
+			if r == '\u2028' || r == '\u2029' {
+				dst = append(dst, s[start:i]...)
+				dst = append(dst, `\u202`...)
+				dst = append(dst, '8'+byte(r&1))
+				start = i + size
+			}
+			i += size
+		}
+		dst = append(dst, s[start:i]...)
+	}
+}
