@@ -1,0 +1,231 @@
+package fakedynamodb
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"time"
+)
+
+// stream is a change stream of a table: "Change data capture for DynamoDB
+// Streams". It outlives being turned off, with its shards closed.
+type stream struct {
+	arn, label, table string
+	view              string
+	keys              []any // the table's KeySchema
+	enabled           bool
+	created           time.Time
+	shards            []*shard // all, in the order in which they were made
+	open              []*shard
+	seq               int
+	made              int // shards there have ever been
+}
+
+// shard holds records; a closed one has an end.
+type shard struct {
+	id, parent string
+	start, end string // sequence numbers; end "" = open
+	records    []record
+	trimmed    int // records that are gone
+}
+
+type record struct {
+	seq  string
+	body json.RawMessage
+}
+
+// sequence numbers are decimal strings of 21 to 40 digits ("StreamRecord", API
+// reference), growing along the stream.
+func (st *stream) sequence() string {
+	st.seq++
+	return fmt.Sprintf("1%020d", st.seq)
+}
+
+// setStream turns a stream on or off. Each one is new, with a label of its own
+// ("StreamSpecification", API reference: turning on what is on, or off what is
+// off, is a ValidationException).
+func (s *Server) setStream(t *table, spec streamSpec) *apiError {
+	on := t.stream != nil && t.stream.enabled
+	if !spec.StreamEnabled {
+		if spec.StreamViewType != "" {
+			return invalidParameter("StreamViewType cannot be specified when StreamEnabled is false")
+		}
+		if !on {
+			return invalid("Table has no stream to disable: TableName: %s", t.name)
+		}
+		t.stream.disable(s)
+		return nil
+	}
+	switch spec.StreamViewType {
+	case "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES":
+	default:
+		return invalidParameter("Unknown StreamViewType: %q", spec.StreamViewType)
+	}
+	if on {
+		return invalid("Table already has an enabled stream: TableName: %s", t.name)
+	}
+	now := s.now()
+	label := now.UTC().Format("2006-01-02T15:04:05.000")
+	for n := 1; s.streams[t.arn+"/stream/"+label] != nil; n++ { // turned off and on within a millisecond
+		label = now.UTC().Add(time.Duration(n) * time.Millisecond).Format("2006-01-02T15:04:05.000")
+	}
+	st := &stream{
+		arn: t.arn + "/stream/" + label, label: label, table: t.name, view: spec.StreamViewType,
+		keys: t.schema.describe(map[string]string{}), enabled: true, created: now,
+	}
+	for range s.shards {
+		st.newShard("")
+	}
+	t.stream = st
+	s.streams[st.arn] = st
+	return nil
+}
+
+func (st *stream) newShard(parent string) {
+	st.made++
+	sh := &shard{
+		id:     fmt.Sprintf("shardId-%020d-%08x", st.created.UnixMilli(), st.made),
+		parent: parent, start: st.sequence(),
+	}
+	st.shards = append(st.shards, sh)
+	st.open = append(st.open, sh)
+}
+
+func (st *stream) disable(*Server) {
+	if st == nil || !st.enabled {
+		return
+	}
+	st.enabled = false
+	for _, sh := range st.open {
+		sh.end = st.sequence()
+	}
+	st.open = nil
+}
+
+// RollShards closes every open shard of the table's stream and opens a child
+// in its place, as the service does every few hours.
+func (s *Server) RollShards(tableName string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[tableName]
+	if t == nil || t.stream == nil {
+		return
+	}
+	st := t.stream
+	closed := st.open
+	st.open = nil
+	for _, sh := range closed {
+		sh.end = st.sequence()
+		st.newShard(sh.id)
+	}
+}
+
+// StreamShard is a shard of a table's change stream, as a test looks at it past
+// the API.
+type StreamShard struct {
+	ID, Parent string
+	Closed     bool
+}
+
+// StreamShards lists the shards of the table's stream in the order in which they
+// were made.
+func (s *Server) StreamShards(tableName string) []StreamShard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[tableName]
+	if t == nil || t.stream == nil {
+		return nil
+	}
+	shards := make([]StreamShard, len(t.stream.shards))
+	for i, sh := range t.stream.shards {
+		shards[i] = StreamShard{ID: sh.id, Parent: sh.parent, Closed: sh.end != ""}
+	}
+	return shards
+}
+
+// StreamRecords are the records of a shard of the table's stream, but for the
+// first n that there ever were, as GetRecords gives them.
+func (s *Server) StreamRecords(tableName, shardID string, n int) []json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[tableName]
+	if t == nil || t.stream == nil {
+		return nil
+	}
+	for _, sh := range t.stream.shards {
+		if sh.id != shardID {
+			continue
+		}
+		var records []json.RawMessage
+		for _, r := range sh.records[min(max(0, n-sh.trimmed), len(sh.records)):] {
+			records = append(records, r.body)
+		}
+		return records
+	}
+	return nil
+}
+
+// TrimStream removes all records so far from the table's stream, as the service
+// does after 24 hours, and closed shards with them.
+func (s *Server) TrimStream(tableName string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[tableName]
+	if t == nil || t.stream == nil {
+		return
+	}
+	kept := t.stream.shards[:0:0]
+	for _, sh := range t.stream.shards {
+		sh.trimmed += len(sh.records)
+		sh.records = nil
+		if sh.end == "" {
+			kept = append(kept, sh)
+		}
+	}
+	t.stream.shards = kept
+}
+
+// add writes a record of a change that changed something. The view type decides
+// which images are in it ("StreamSpecification", API reference); a removal by
+// TTL says so in its userIdentity ("DynamoDB Streams and Time to Live").
+func (st *stream) add(s *Server, t *table, before, after *row, expired bool) {
+	if st == nil || !st.enabled {
+		return
+	}
+	name, at := "MODIFY", after
+	switch {
+	case before == nil:
+		name = "INSERT"
+	case after == nil:
+		name, at = "REMOVE", before
+	}
+	keys := at.item.only(t.schema.names()...)
+	size := keys.size()
+	seq := st.sequence()
+	d := map[string]any{
+		"ApproximateCreationDateTime": s.now().Unix(), // whole seconds
+		"Keys":                        rawItem(keys),
+		"SequenceNumber":              seq,
+		"StreamViewType":              st.view,
+	}
+	if after != nil && (st.view == "NEW_IMAGE" || st.view == "NEW_AND_OLD_IMAGES") {
+		d["NewImage"] = rawItem(after.item)
+		size += after.size
+	}
+	if before != nil && (st.view == "OLD_IMAGE" || st.view == "NEW_AND_OLD_IMAGES") {
+		d["OldImage"] = rawItem(before.item)
+		size += before.size
+	}
+	d["SizeBytes"] = size
+	r := map[string]any{
+		"eventID": fmt.Sprintf("%032x", st.seq), "eventName": name, "eventVersion": "1.1",
+		"eventSource": "aws:dynamodb", "awsRegion": region, "dynamodb": d,
+	}
+	if expired {
+		r["userIdentity"] = map[string]any{"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(at.hash)) // never fails
+	sh := st.open[int(h.Sum32()%uint32(len(st.open)))]
+	sh.records = append(sh.records, record{seq, reply(r)})
+}

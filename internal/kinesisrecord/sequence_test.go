@@ -1,0 +1,42 @@
+package kinesisrecord
+
+import (
+	"math/big"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestPromise08SequenceNumbersCompareAsNumbers(t *testing.T) {
+	numbers := rapid.StringMatching(`0{0,3}[0-9]{1,60}`)
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := numbers.Draw(t, "a"), numbers.Draw(t, "b")
+		want := toBig(t, a).Cmp(toBig(t, b))
+		got, ok := CompareSequenceNumbers(a, b)
+		require.True(t, ok)
+		require.Equal(t, want, sign(got))
+	})
+	for _, bad := range []string{"", "-1", "1a", "0x1", " 1", "１"} {
+		_, ok := CompareSequenceNumbers(bad, "1")
+		require.False(t, ok, bad)
+		_, ok = CompareSequenceNumbers("1", bad)
+		require.False(t, ok, bad)
+	}
+}
+
+func toBig(t *rapid.T, s string) *big.Int {
+	n, ok := new(big.Int).SetString(s, 10)
+	require.True(t, ok)
+	return n
+}
+
+func sign(n int) int {
+	switch {
+	case n < 0:
+		return -1
+	case n > 0:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,202 @@
+package lambdahandler
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	mes "github.com/microeventstore/microeventstore"
+	"github.com/microeventstore/microeventstore/driver"
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+)
+
+// A streamRecord is a record of a table's change stream, whichever way it has come.
+// Its images are DynamoDB JSON.
+type streamRecord struct {
+	kind           mes.ChangeKind
+	keys, old, new []byte // nil where there is none
+
+	oldItem, newItem *driver.Item // what the images hold, if they are decoded already
+
+	expired bool // the TTL has removed it
+	meta    mes.Meta
+	err     error // it could not be decoded
+}
+
+func kindOf(name []byte) mes.ChangeKind {
+	switch string(name) {
+	case "INSERT":
+		return mes.Inserted
+	case "MODIFY":
+		return mes.Modified
+	case "REMOVE":
+		return mes.Removed
+	}
+	return 0
+}
+
+// isTTL tells who removes what has expired: "Working with expired items and time to
+// live", Amazon DynamoDB Developer Guide. A removal by hand has no identity, nor has
+// an expiry that was replicated from another region.
+func isTTL(identityType, principal []byte) bool {
+	return string(identityType) == "Service" && string(principal) == "dynamodb.amazonaws.com"
+}
+
+// A changer makes changes of stream records.
+type changer struct {
+	decode  func(image []byte) (driver.Item, error)
+	restore func(driver.Item) (mes.Event, error)
+	events  []mes.Event // room for the events of many changes
+
+	foreign bool // a change's keys do not follow from its Keys: see driver.HasForeignLayout
+}
+
+// newChanger returns a changer for the records of one batch: what they decode to
+// shares memory.
+func newChanger(store *mes.Store, images driver.ImageDecoder) changer {
+	c := changer{decode: images.DecodeImage, restore: store.ItemDecoder(), foreign: driver.HasForeignLayout(store.Table())}
+	if batch, ok := images.(driver.BatchImageDecoder); ok {
+		c.decode = batch.NewImageDecoder()
+	}
+	return c
+}
+
+// errKeys is wrapped by errors of a record that does not have the keys of the table.
+// All records of a stream have those that its table has, so it is the function that
+// has the wrong table, or other names of attributes: that is no fault of a record's.
+var errKeys = errors.New("the change does not have the keys of the trigger's table: look at the names of its attributes, at the view type of its stream, and at which stream the function gets")
+
+// change makes a change of a record. An error is one that the record has not
+// caused; what it has caused is in the change.
+func (c *changer) change(record *streamRecord) (mes.Change, error) {
+	change := mes.Change{Kind: record.kind, Expired: record.expired, Meta: record.meta, Err: record.err}
+	if record.err != nil {
+		if record.keys != nil && !c.foreign { // whose it is, even so
+			if item, err := c.decode(record.keys); err == nil {
+				change.HashKey, change.RangeKey = item.HashKey, item.RangeKey
+			}
+		}
+		return change, nil
+	}
+	var errs [2]error
+	found := false
+	items := [...]*driver.Item{record.newItem, record.oldItem}
+	for i, image := range [...][]byte{record.new, record.old} {
+		if image == nil {
+			continue
+		}
+		item := items[i]
+		if item == nil {
+			decoded, err := c.decode(image)
+			if err != nil {
+				errs[i] = err
+				continue
+			}
+			item = &decoded
+		}
+		if !found {
+			change.HashKey, change.RangeKey, found = item.HashKey, item.RangeKey, true
+		}
+		if strings.HasPrefix(item.RangeKey, driver.MarkerPrefix) {
+			return change, nil // no event, and nobody is woken
+		}
+		event, err := c.event(*item)
+		if errs[i] = err; i == 0 {
+			change.New = event
+		} else {
+			change.Old = event
+		}
+	}
+	if change.Err = errs[0]; record.new == nil {
+		change.Err = errs[1] // what was there before matters only where nothing else is
+	}
+	if found || c.foreign && change.Err != nil {
+		return change, nil
+	}
+	if record.keys != nil {
+		item, err := c.decode(record.keys)
+		if err != nil {
+			return change, fmt.Errorf("%w: %w", errKeys, err)
+		}
+		change.HashKey, change.RangeKey = item.HashKey, item.RangeKey
+	} else if change.Err == nil {
+		return change, fmt.Errorf("%w: it has none", errKeys)
+	}
+	return change, nil
+}
+
+// errNoEvent is of an item that another program keeps in the table: to read the
+// history of its hash key would not help.
+var errNoEvent = errors.New("the image of the item holds no event")
+
+// event makes an event of an item.
+func (c *changer) event(item driver.Item) (*mes.Event, error) {
+	if item.Event == nil {
+		return nil, errNoEvent
+	}
+	e, err := c.restore(item)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.events) == cap(c.events) {
+		c.events = make([]mes.Event, 0, 128)
+	}
+	c.events = append(c.events, e)
+	return &c.events[len(c.events)-1], nil
+}
+
+// The attributes that tell in which region an item was written.
+const (
+	attributeReplica = "aws:rep:updateregion" // global tables of version 2017.11.29
+	attributeRegion  = "awsregion"            // by custom
+)
+
+// elsewhere tells whether a change is one of another region, or only adds the name
+// of the region that it comes from.
+func (record *streamRecord) elsewhere() bool {
+	if record.expired {
+		return false // other regions are not told that the TTL has done it
+	}
+	image := record.new
+	if image == nil {
+		image = record.old
+	}
+	for _, name := range [...]string{attributeReplica, attributeRegion} {
+		region := regionOf(image, name)
+		if region == "" {
+			continue
+		}
+		adorned := record.kind == mes.Modified && record.new != nil && record.old != nil && regionOf(record.old, name) == "" && sameButRegion(record.new, record.old)
+		return adorned || record.meta.Region != "" && region != record.meta.Region
+	}
+	return false
+}
+
+// sameButRegion tells whether two images differ in nothing but what a global table
+// adds to an item.
+func sameButRegion(a, b []byte) bool {
+	attributes := func(image []byte) (map[string]string, error) {
+		values := make(map[string]string)
+		o := jsonscan.Members(image)
+		for o.Next() {
+			if name := string(o.Key); name != attributeRegion && !strings.HasPrefix(name, "aws:rep:") {
+				values[name] = string(o.Value)
+			}
+		}
+		return values, o.Err()
+	}
+	x, errX := attributes(a)
+	y, errY := attributes(b)
+	return errX == nil && errY == nil && maps.Equal(x, y)
+}
+
+func regionOf(image []byte, name string) string {
+	attribute, ok := jsonscan.Member(image, name)
+	if !ok {
+		return ""
+	}
+	value, _ := jsonscan.Member(attribute, "S")
+	region, _ := jsonscan.String(value)
+	return region
+}

@@ -1,0 +1,46 @@
+// Package lambdahandler makes an AWS Lambda function of a listener or of a trigger:
+//
+//	lambda.Start(lambdahandler.Kinesis(listener))
+//	lambda.Start(lambdahandler.DynamoDB(trigger))
+//
+// [SQS], [SNS] and [EventBridge] are for services that get their events that way.
+//
+// # What an event source mapping needs
+//
+// The mappings of [Kinesis], [DynamoDB] and [SQS] have ReportBatchItemFailures in
+// their FunctionResponseTypes: the function then says where to go on, and what is
+// done is not repeated. For a mapping without it, give the handler [WholeBatch]:
+// else Lambda takes a failure for success, and its records are lost.
+//
+// Bound the retries (MaximumRetryAttempts, MaximumRecordAgeInSeconds), split batches
+// (BisectBatchOnFunctionError), and set an on-failure destination: a record that can
+// never succeed holds up its shard otherwise, unless there is a fault handler. The
+// folder examples/deploy has templates of all that.
+//
+// # What becomes of a record
+//
+// A record is done once the listener or the trigger is done with it. All others are
+// left to Lambda, which delivers them again: the response names the first record
+// of the shard that is not done, and Lambda goes on from there, so that later ones
+// that are done come a second time. That is harmless.
+//
+// Some time before Lambda's deadline no more work is begun, and what is not done by
+// then is left over for the next invocation: see [WithDeadlineMargin].
+//
+// # Two ways to the same answer
+//
+// A handler has Invoke, which [lambda.Start] calls with the bytes of an event and which
+// reads them in one pass; that takes a fraction of the time that encoding/json needs
+// for the events of package events. For those who compose handlers of such events it
+// also has Handle, which takes and returns them. Both give the same answer to what
+// both can read. But encoding/json decodes no event of which one record has the wrong
+// type or broken base64: Invoke fails that record, and whoever calls Handle fails all.
+// Of an object that names a member twice, which no service sends, they may take
+// another one.
+//
+// For a mapping with a tumbling window use Invoke. It gives Lambda back the state that
+// came with the batch; without one Lambda takes every answer for a failure, and the
+// events of package events have no place for it.
+//
+// [lambda.Start]: https://pkg.go.dev/github.com/aws/aws-lambda-go/lambda#Start
+package lambdahandler

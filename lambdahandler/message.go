@@ -1,0 +1,100 @@
+package lambdahandler
+
+import (
+	"context"
+	"time"
+
+	mes "github.com/microeventstore/microeventstore"
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+	"github.com/microeventstore/microeventstore/internal/kinesisrecord"
+)
+
+// A messageHandler hands messages to a listener, each of which is one event.
+type messageHandler struct {
+	*options
+	listener *mes.Listener
+	unpacker kinesisrecord.Unpacker
+}
+
+func (h *messageHandler) init(name string, listener *mes.Listener, opts []ListenerOption) {
+	h.listener = listener
+	h.options = newOptions(name, wrongListener(listener), opts, ListenerOption.applyListener)
+}
+
+// listen returns the error of each message that is to be delivered again.
+func (h *messageHandler) listen(ctx context.Context, records []mes.Record) map[int]error {
+	limited, cancel := h.limit(ctx)
+	defer cancel()
+	failed := make(map[int]error)
+	var failures []failure
+	for begin := 0; begin < len(records); {
+		end, size := begin, 0
+		for end < len(records) && size <= maxPart {
+			before := len(records[end].Data)
+			if opened := h.unpacker.Append(nil, records[end].Data, records[end].Meta); len(opened) == 1 {
+				records[end] = opened[0] // a message is text, which no aggregate is
+			}
+			size += len(records[end].Data) - before
+			end++
+		}
+		for _, f := range failuresOf(h.listener.Handle(limited, records[begin:end]), end-begin) {
+			failed[begin+f.Index] = f.Err
+			failures = append(failures, failure{index: begin + f.Index, err: f.Err})
+		}
+		for i := begin; i < end; i++ {
+			records[i].Data = nil
+		}
+		begin = end
+	}
+	h.log(ctx, len(records), failures)
+	return failed
+}
+
+// whole returns the error of a batch of which nothing less than all can be delivered
+// again.
+func whole(failed map[int]error, n int) error {
+	for i := range n {
+		if err := failed[i]; err != nil {
+			return &unfinishedError{failed: len(failed), read: n, first: err}
+		}
+	}
+	return nil
+}
+
+// unwrap returns the message inside of what SNS puts around one on its way to a
+// queue, unless the subscription has raw message delivery.
+func unwrap(body []byte) []byte {
+	var fields [4][]byte
+	o := jsonscan.Members(body)
+	for o.Next() {
+		switch string(o.Key) {
+		case "Type":
+			fields[0] = o.Value
+		case "TopicArn":
+			fields[1] = o.Value
+		case "MessageId":
+			fields[2] = o.Value
+		case "Message":
+			fields[3] = o.Value
+		}
+	}
+	if o.Err() != nil || string(fields[0]) != `"Notification"` {
+		return body
+	}
+	for _, field := range fields {
+		if len(field) == 0 || field[0] != '"' {
+			return body
+		}
+	}
+	return unquoted(fields[3])
+}
+
+// millisOf reads a number of milliseconds since 1970, as text; the zero time for
+// anything else.
+func millisOf(text string) time.Time {
+	t := seconds([]byte(text))
+	if t.IsZero() {
+		return t
+	}
+	return time.UnixMilli(t.Unix()).UTC()
+}

@@ -1,0 +1,208 @@
+package lambdahandler
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+)
+
+var errNoRecords = errors.New("lambdahandler: the payload has no Records: the function does not get what it is for")
+
+// A reader reads a payload and holds what its records share. The payload's bytes are
+// used again by package lambda after the invocation, so all that a record keeps is
+// copied, many strings into one allocation.
+type reader struct {
+	cursor jsonscan.Cursor
+	text   strings.Builder
+	last   [3]interned
+	name   [64]byte
+	window window
+}
+
+// A window is what a payload says of the tumbling window of its mapping. Lambda takes
+// a response without a state for a failure then ("Implementing stateful Kinesis Data
+// Streams processing in Lambda", AWS Lambda Developer Guide), so it is given back the
+// one that it sent. It shares the payload's memory.
+type window struct {
+	open  bool
+	state []byte
+}
+
+// An interned string is one that most records of a batch have in common.
+type interned struct {
+	value []byte // of the payload
+	text  string
+}
+
+// Which of reader.last is which.
+const (
+	internStream = iota
+	internRegion
+	internShard
+)
+
+func newReader(payload []byte) *reader {
+	return &reader{cursor: jsonscan.NewCursor(payload)}
+}
+
+// lenient reads a payload that is not all UTF-8 as encoding/json does: with U+FFFD in
+// the place of each byte that is none. One such byte must not fail the whole batch.
+func lenient[T any](payload []byte, w *window, read func([]byte, *window) (T, error)) (T, error) {
+	result, err := read(payload, w)
+	var syntax *jsonscan.SyntaxError
+	if errors.As(err, &syntax) && !utf8.Valid(payload) {
+		return read([]byte(string([]rune(string(payload)))), w)
+	}
+	return result, err
+}
+
+// records calls read for each element of the payload's Records. Whatever read does
+// not take of it must be taken by it: see [jsonscan.Cursor].
+func (r *reader) records(read func()) error {
+	c := &r.cursor
+	found := false
+	if !c.Enter('{') {
+		c.Value()
+		if err := c.End(); err != nil {
+			return fmt.Errorf("lambdahandler: the payload: %w", err)
+		}
+		return errNoRecords
+	}
+	for c.Member() {
+		if c.Escaped || string(c.Key) != "Records" {
+			r.spelled("Records", "window", "state")
+		}
+		switch string(c.Key) {
+		case "Records":
+			if !c.Enter('[') {
+				c.Value()
+				continue
+			}
+			found = true
+			for c.Element() {
+				read()
+			}
+		case "window":
+			r.window.open = jsonscan.KindOf(c.Value()) == jsonscan.Obj
+		case "state":
+			r.window.state = c.Value()
+		default:
+			c.Value()
+		}
+	}
+	if err := c.End(); err != nil {
+		return fmt.Errorf("lambdahandler: the payload: %w", err)
+	}
+	if !found {
+		return errNoRecords
+	}
+	return nil
+}
+
+// spelled gives the current member the spelling of one of some names, if it has that
+// name but for the case or for escapes. encoding/json takes such members for the same.
+func (r *reader) spelled(names ...string) bool {
+	c := &r.cursor
+	name, ok := c.Name(r.name[:])
+	if !ok {
+		return false
+	}
+	for _, known := range names {
+		if strings.EqualFold(string(name), known) {
+			c.Key, c.Escaped = []byte(known), false
+			return true
+		}
+	}
+	return false
+}
+
+// members calls read for each member of the object that comes next. read tells
+// whether it has taken the member, by its exact name; names are those that it knows.
+// Any other value than an object is passed over.
+func (r *reader) members(read func() bool, names ...string) {
+	c := &r.cursor
+	if !c.Enter('{') {
+		c.Value()
+		return
+	}
+	for c.Member() {
+		if !c.Escaped && read() {
+			continue
+		}
+		if !r.spelled(names...) || !read() {
+			c.Value()
+		}
+	}
+}
+
+// unquoted returns what a JSON string stands for, nil for any other value. It shares
+// the payload's memory where it can.
+func unquoted(value []byte) []byte {
+	if len(value) < 2 || value[0] != '"' {
+		return nil
+	}
+	inside := value[1 : len(value)-1]
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return inside
+	}
+	if text, ok := jsonscan.AppendUnquoted(nil, inside); ok {
+		return text
+	}
+	var text string // with half of a surrogate pair, which it replaces
+	if json.Unmarshal(value, &text) != nil {
+		return nil
+	}
+	return []byte(text)
+}
+
+// keep copies a string of the payload. What has been copied is never written again:
+// a Builder that has no room left is left alone.
+func (r *reader) keep(value []byte) string {
+	text := unquoted(value)
+	if len(text) == 0 {
+		return ""
+	}
+	return r.copy(text)
+}
+
+func (r *reader) copy(text []byte) string {
+	if r.text.Cap()-r.text.Len() < len(text) {
+		size := min(max(2*r.text.Cap(), 1<<10), 64<<10)
+		r.text = strings.Builder{}
+		r.text.Grow(max(size, len(text)))
+	}
+	start := r.text.Len()
+	r.text.Write(text)
+	return r.text.String()[start:]
+}
+
+// share is keep for a string that the record before had, too.
+func (r *reader) share(which int, value []byte) string {
+	last := &r.last[which]
+	if last.value == nil || string(last.value) != string(value) {
+		*last = interned{value: value, text: r.keep(value)}
+	}
+	return last.text
+}
+
+// seconds reads a number of seconds since 1970 as package events does; the zero
+// time for anything else.
+func seconds(value []byte) time.Time {
+	if len(value) == 0 || jsonscan.KindOf(value) != jsonscan.Number {
+		return time.Time{}
+	}
+	f, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || math.Abs(f) >= 1<<62 {
+		return time.Time{}
+	}
+	whole := int64(f)
+	return time.Unix(whole, int64((f-float64(whole))*1e9)).UTC()
+}

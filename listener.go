@@ -1,0 +1,149 @@
+package microeventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/microeventstore/microeventstore/internal/arena"
+)
+
+// A Listener saves the records of a stream: those whose events a filter accepts.
+// It is safe for use by many goroutines at once. Hosts call Handle: a Lambda
+// function, a container, or your own loop.
+type Listener struct {
+	handlerOptions
+	store  *Store
+	filter Filter
+	err    error // of the options
+}
+
+// A ListenerOption configures a Listener.
+type ListenerOption interface {
+	applyListener(*Listener) error
+}
+
+// NewListener returns a listener that saves in a store what a filter accepts; a
+// nil filter accepts all. If an option is wrong, every call of Handle says so.
+func NewListener(s *Store, f Filter, opts ...ListenerOption) *Listener {
+	l := &Listener{store: s, filter: f}
+	var errs []error
+	if s == nil {
+		errs = append(errs, errors.New("the store is nil"))
+	}
+	errs = append(errs, applyAll(opts, func(opt ListenerOption) error { return opt.applyListener(l) }))
+	if err := errors.Join(errs...); err != nil {
+		l.err = fmt.Errorf("new listener: %w", err)
+	}
+	return l
+}
+
+// Store returns the store that the listener was made with.
+func (l *Listener) Store() *Store { return l.store }
+
+// Handle saves the events of a batch of records. A record is done once its event
+// is stored, filtered out, too old to be kept, or accepted by the fault handler.
+//
+// nil means that all are done. Otherwise a *[BatchError] names each record that
+// must be delivered again; all others are done. A record that cannot be decoded,
+// or whose event can never be stored, is a fault: it does not keep the others
+// from being saved, and goes to the fault handler. So does a record without a
+// type that the filter does not accept: nobody can have meant to drop it.
+//
+// When ctx ends, Handle returns soon, with what is saved by then.
+//
+// Without records it does nothing but say what is wrong with the listener's options.
+func (l *Listener) Handle(ctx context.Context, records []Record) error {
+	if err := l.check(ctx); err != nil || len(records) == 0 {
+		return failAll(len(records), err)
+	}
+	began := time.Now()
+	stats := BatchStats{Operation: OperationListen, Read: len(records)}
+	batch := newSaveBatch(l.store, len(records))
+	var shared arena.Text // of all events
+	var e Event           // one for all: add takes its address
+	forEach(len(records), func(i int) {
+		var keep bool
+		var err error
+		e, keep, err = l.read(&shared, &records[i])
+		switch {
+		case err != nil:
+			batch.outcomes[i].err = Permanent(err)
+		case !keep:
+			batch.outcomes[i].filtered = true
+		default:
+			// The event comes from the decoder, so what it holds is what its
+			// bytes say; unless that is the user's own.
+			batch.add(i, &e, began, l.store.decoder == nil)
+		}
+	}, func(i int, err error) {
+		batch.outcomes[i] = outcome{err: Permanent(fmt.Errorf("the filter, or a function of the store's options: %w", err))}
+	})
+	batch.write(ctx)
+	var failures []Failure
+	for i := range records {
+		err := batch.outcomes[i].count(&stats)
+		if err == nil {
+			continue
+		}
+		if err = l.settle(ctx, Fault{Err: err, Record: &records[i]}); err == nil {
+			stats.Faults++
+			continue
+		}
+		stats.Failed++
+		failures = append(failures, Failure{Index: i, Err: records[i].Meta.locate(err)})
+	}
+	batch.count(&stats)
+	l.store.observe(ctx, &stats, began)
+	if len(failures) > 0 {
+		return &BatchError{Failures: failures}
+	}
+	return nil
+}
+
+// check says what keeps the listener from handling anything.
+func (l *Listener) check(ctx context.Context) error {
+	if l.store == nil && l.err == nil {
+		return errors.New("the listener is empty: NewListener makes one")
+	}
+	if ctx == nil && l.err == nil {
+		return errNilContext
+	}
+	return l.err
+}
+
+// read makes an event of a record and asks the filter. An error is one of the
+// record's content.
+func (l *Listener) read(shared *arena.Text, record *Record) (e Event, keep bool, err error) {
+	if record.Err != nil {
+		return e, false, record.Err
+	}
+	if e, err = l.store.decodeIn(shared, record.Data); err != nil {
+		return e, false, fmt.Errorf("decode: %w", err)
+	}
+	e.Meta = record.Meta
+	err = guard(func() error {
+		keep = l.filter.accepts(e)
+		return nil
+	})
+	if err != nil {
+		return e, false, fmt.Errorf("filter: %w", err)
+	}
+	if !keep && e.Type == "" {
+		return e, false, errors.New("the event has no type, and the filter does not accept it")
+	}
+	return e, keep, nil
+}
+
+// failAll reports every record of a batch as failed, if there is an error.
+func failAll(n int, err error) error {
+	if n == 0 || err == nil {
+		return err
+	}
+	failures := make([]Failure, n)
+	for i := range failures {
+		failures[i] = Failure{Index: i, Err: err}
+	}
+	return &BatchError{Failures: failures}
+}

@@ -1,0 +1,362 @@
+package microeventstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/microeventstore/microeventstore/driver"
+	"github.com/microeventstore/microeventstore/internal/arena"
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+)
+
+// GetMicroEventStore returns the events of a hash key, oldest first, or the part
+// of them that the options select. A key that has none gives an empty history,
+// not an error. Events that have expired are left out, whether the table has
+// deleted them yet or not.
+//
+// The answer is complete or it is an error: a *[LimitError] when it would be
+// larger than [MaxEvents] or [MaxBytes] allow, an error that wraps [ErrCorrupt]
+// when the table's answer cannot be right, or the table's own.
+func (s *Store) GetMicroEventStore(ctx context.Context, hashKey string, opts ...ReadOption) (*MicroEventStore, error) {
+	options, err := newReadOptions(opts)
+	if err != nil {
+		return nil, fmt.Errorf("get micro event store: %w", err)
+	}
+	options.limit(false)
+	events, _, err := s.history(ctx, hashKey, options)
+	if err != nil {
+		return nil, fmt.Errorf("get micro event store: %w", err)
+	}
+	return &MicroEventStore{HashKey: hashKey, Events: events}, nil
+}
+
+// Events returns the events of a hash key one by one, oldest first, or the part
+// of them that the options select. It reads page by page as the loop goes on, so
+// a history of any length takes the memory of one page; for that reason it has no
+// limits but those that the options set. With [Last] it has to read backwards and
+// holds those n events, with the limits of [Store.GetMicroEventStore].
+//
+// An error is the last thing that it yields, that of a context that has ended in
+// the loop among them; the events before it are right, but
+// not all. Each range over the sequence reads afresh.
+func (s *Store) Events(ctx context.Context, hashKey string, opts ...ReadOption) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		options, err := newReadOptions(opts)
+		if err != nil {
+			yield(Event{}, fmt.Errorf("events: %w", err))
+			return
+		}
+		options.limit(options.last == 0)
+		next := func(e *Event) bool {
+			if err := ctx.Err(); err != nil {
+				yield(Event{}, fmt.Errorf("events: %w", err))
+				return false
+			}
+			return yield(*e, nil)
+		}
+		if options.last > 0 {
+			events, _, err := s.history(ctx, hashKey, options)
+			for i := range events {
+				if !next(&events[i]) {
+					return
+				}
+			}
+			if err != nil {
+				yield(Event{}, fmt.Errorf("events: %w", err))
+			}
+			return
+		}
+		stopped := false
+		_, err = s.scan(ctx, hashKey, options, func(e *Event, _ int) bool {
+			stopped = !next(e)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(Event{}, fmt.Errorf("events: %w", err))
+		}
+	}
+}
+
+// history reads all that the options select. consistent is what the table says of
+// its answer.
+func (s *Store) history(ctx context.Context, hashKey string, options *readOptions) (events []Event, consistent bool, err error) {
+	consistent, err = s.scan(ctx, hashKey, options, func(e *Event, more int) bool {
+		if cap(events) == len(events) {
+			events = slices.Grow(events, max(1, more))
+		}
+		events = append(events, *e)
+		return options.last == 0 || len(events) < options.last || !options.reach.IsZero() && !e.Timestamp.Before(options.reach)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if options.last > 0 {
+		slices.Reverse(events)
+	}
+	return slices.Clip(events), consistent, nil
+}
+
+// scan calls visit for each event that the options select, oldest first, or with
+// Last newest first, until visit returns false. visit is also given how many
+// items of the page there are left, this one included.
+func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, visit func(e *Event, more int) bool) (consistent bool, err error) {
+	if ctx == nil {
+		return false, errNilContext
+	}
+	query, err := s.query(hashKey, options)
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	consistent = true
+	count, size := 0, int64(0)
+	var way way
+	var e Event           // one for all: visit takes its address
+	var shared arena.Text // of all events
+	for {
+		page, err := s.page(ctx, query, &way)
+		if err != nil {
+			return false, err
+		}
+		consistent = consistent && page.Consistent
+		for i := range page.Items {
+			item := &page.Items[i]
+			if item.Expired(now) {
+				continue
+			}
+			if strings.HasPrefix(item.RangeKey, driver.MarkerPrefix) {
+				if options.onMarker != nil {
+					options.onMarker(*item)
+				}
+				continue
+			}
+			if item.RangeKey == options.after || item.RangeKey == options.before {
+				continue
+			}
+			if err := s.restore(&e, item, &shared); err != nil {
+				return false, err
+			}
+			if selected, err := options.selects(&e); err != nil {
+				return false, err
+			} else if !selected {
+				continue
+			}
+			count++
+			size += int64(len(e.Raw))
+			if count > options.maxEvents {
+				return false, &LimitError{Option: "MaxEvents", Limit: int64(options.maxEvents)}
+			}
+			if size > options.maxBytes {
+				return false, &LimitError{Option: "MaxBytes", Limit: options.maxBytes}
+			}
+			if !visit(&e, len(page.Items)-i) {
+				return consistent, nil
+			}
+		}
+		if page.Next == "" {
+			return consistent, nil
+		}
+		query.Cursor = page.Next
+		if query.Limit > 0 {
+			// The limit was a guess at how many items hold what was asked for.
+			query.Limit = min(2*query.Limit, maxPageItems)
+		}
+	}
+}
+
+// maxPageItems bounds the pages that are asked for by number.
+const maxPageItems = 1000
+
+// query turns the options into bounds that the table can use. What a table cannot
+// express is looked at again when the items come.
+func (s *Store) query(hashKey string, options *readOptions) (driver.Query, error) {
+	q := driver.Query{
+		HashKey:    hashKey,
+		From:       options.after,
+		To:         options.before,
+		Descending: options.last > 0,
+		Limit:      min(options.last, maxPageItems),
+		Consistent: !options.eventual,
+	}
+	if options.exactly != "" {
+		q.From, q.To = options.exactly, options.exactly
+	}
+	if q.Limit > 0 && q.To != "" {
+		q.Limit++ // the bound itself may be among them
+	}
+	if s.timeInKey {
+		if !options.since.IsZero() {
+			if from, ok := appendTimePrefix(nil, ceilMilliseconds(options.since)); ok {
+				q.From = max(q.From, string(from))
+			}
+		}
+		if !options.until.IsZero() {
+			// No range key is as short as a bare time, so this bound lies
+			// between the last event of one millisecond and the first of the
+			// next.
+			if to, ok := appendTimePrefix(nil, options.until.Add(time.Millisecond)); ok {
+				if q.To == "" || string(to) < q.To {
+					q.To = string(to)
+				}
+			}
+		}
+	}
+	if err := q.Check(); err != nil {
+		return q, err
+	}
+	return q, nil
+}
+
+func ceilMilliseconds(t time.Time) time.Time {
+	if t.Nanosecond()%int(time.Millisecond) == 0 {
+		return t
+	}
+	return t.Add(time.Millisecond)
+}
+
+// A way is what is remembered of the pages before.
+type way struct {
+	previous string // the range key of the last item
+
+	// Of empty pages in a row: how many there were, and where one of them led. That
+	// is the one of the last power of two (Brent's way to find a circle of any size).
+	empty int
+	mark  string
+}
+
+// circles notes where an empty page leads. It tells, sooner or later, whether such
+// pages go round.
+func (w *way) circles(next string) bool {
+	w.empty++
+	if w.empty > 1 && next == w.mark {
+		return true
+	}
+	if w.empty&(w.empty-1) == 0 {
+		w.mark = next
+	}
+	return false
+}
+
+// page reads one page and sees that it can be right.
+func (s *Store) page(ctx context.Context, query driver.Query, way *way) (driver.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return driver.Page{}, err
+	}
+	var page driver.Page
+	err := guard(func() (err error) {
+		page, err = s.table.Query(ctx, query)
+		return err
+	})
+	if err != nil {
+		return driver.Page{}, fmt.Errorf("query: %w", err)
+	}
+	switch {
+	case len(page.Items) > 0:
+		way.empty = 0
+	case page.Next != "" && way.circles(page.Next):
+		return driver.Page{}, fmt.Errorf("query: %w: empty pages lead in a circle", ErrCorrupt)
+	}
+	for i := range page.Items {
+		item := &page.Items[i]
+		if item.HashKey != query.HashKey {
+			return driver.Page{}, fmt.Errorf("query: %w: an item belongs to another hash key", ErrCorrupt)
+		}
+		if way.previous != "" && (item.RangeKey <= way.previous) != query.Descending || item.RangeKey == way.previous {
+			return driver.Page{}, fmt.Errorf("query: %w: the items are not in the order of their range keys", ErrCorrupt)
+		}
+		way.previous = item.RangeKey
+	}
+	return page, nil
+}
+
+// DecodeItem turns an item of the store's table back into the event that was
+// saved. It is for hosts, which meet items in a table's change stream (see
+// [driver.ImageDecoder]). An item without an event is an error that wraps
+// [ErrCorrupt], and so is one whose event the store's decoder does not read. The
+// event shares the item's memory.
+func (s *Store) DecodeItem(item driver.Item) (Event, error) {
+	var e Event
+	if err := s.restore(&e, &item, nil); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+// ItemDecoder returns a function that does as [Store.DecodeItem] does, for the
+// items of one batch, at less cost: the events share memory with one another. It
+// must not be called by several goroutines at once.
+func (s *Store) ItemDecoder() func(item driver.Item) (Event, error) {
+	shared := new(arena.Text)
+	return func(item driver.Item) (e Event, err error) {
+		if err := s.restore(&e, &item, shared); err != nil {
+			return Event{}, err
+		}
+		return e, nil
+	}
+}
+
+// restore turns an item back into the event that was saved.
+func (s *Store) restore(e *Event, item *driver.Item, shared *arena.Text) error {
+	if !item.Complete {
+		decoded, err := s.decodeItem(shared, item)
+		if err != nil {
+			return fmt.Errorf("%w: an item does not hold an event: %w", ErrCorrupt, err)
+		}
+		*e = decoded
+		e.RangeKey = item.RangeKey
+		e.Expires = expires(item.TTL)
+		e.Meta = Meta{}
+		return nil
+	}
+	e.ID, e.Type, e.PartitionKey, e.RangeKey = item.ID, item.Type, item.PartitionKey, item.RangeKey
+	e.Timestamp = item.Timestamp
+	e.Raw = item.Event
+	e.Expires = expires(item.TTL)
+	return nil
+}
+
+// decodeItem makes an event of what an item holds, of which its table may have
+// looked at all already.
+func (s *Store) decodeItem(shared *arena.Text, item *driver.Item) (Event, error) {
+	if s.decoder == nil {
+		outline, _ := item.Outline.(*jsonscan.Outline)
+		if places, ok := outline.Of(item.Event); ok {
+			env := outlined(item.Event, places)
+			return env.event(shared, item.Event)
+		}
+	}
+	return s.decodeIn(shared, item.Event)
+}
+
+// expires makes a time of an item's TTL.
+func expires(ttl int64) time.Time {
+	if ttl == 0 {
+		return time.Time{}
+	}
+	return time.Unix(ttl, 0).UTC()
+}
+
+// selects applies the options that need the event itself.
+func (r *readOptions) selects(e *Event) (selected bool, err error) {
+	if !r.since.IsZero() && (e.Timestamp.IsZero() || e.Timestamp.Before(r.since)) {
+		return false, nil
+	}
+	if !r.until.IsZero() && (e.Timestamp.IsZero() || e.Timestamp.After(r.until)) {
+		return false, nil
+	}
+	if r.matching == nil {
+		return true, nil
+	}
+	err = guard(func() error {
+		selected = r.matching(*e)
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("Matching: %w", err)
+	}
+	return selected, nil
+}
