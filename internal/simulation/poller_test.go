@@ -1,0 +1,172 @@
+package simulation
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A poller is an event source mapping, as Lambda has it for Kinesis and for
+// DynamoDB streams: it reads shards, keeps the order of each lane of a shard,
+// calls the function with batches, and does with its answer what the service does
+// ("How Lambda processes records from stream and queue-based event sources").
+type poller struct {
+	world   *world
+	kind    string // kinesis or dynamodb
+	feed    feed
+	lanes   int // the parallelization factor
+	batch   int
+	bisect  bool
+	timeout time.Duration
+
+	mu    sync.Mutex
+	idle  []*instance
+	again sync.WaitGroup // redeliveries under way
+
+	left atomic.Int64 // lanes that have not come to an end
+}
+
+// take returns a function instance that nobody uses.
+func (p *poller) take() *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		instance := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return instance
+	}
+	return p.world.newInstance()
+}
+
+func (p *poller) give(i *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, i)
+}
+
+// run reads every shard to its end, the parents before the children.
+func (p *poller) run(ctx context.Context) {
+	var lanes sync.WaitGroup
+	var mu sync.Mutex
+	begun, left := make(map[string]bool), make(map[string]int)
+	for ctx.Err() == nil {
+		open := 0
+		for n, shard := range p.feed.shards() {
+			mu.Lock()
+			waits := false
+			for _, parent := range shard.parents {
+				waits = waits || !begun[parent] || left[parent] > 0
+			}
+			if begun[shard.id] {
+				open += left[shard.id]
+				mu.Unlock()
+				continue
+			}
+			open++
+			if waits {
+				mu.Unlock()
+				continue
+			}
+			begun[shard.id], left[shard.id] = true, p.lanes
+			mu.Unlock()
+			for lane := range p.lanes {
+				p.left.Add(1)
+				lanes.Go(func() {
+					p.lane(ctx, shard.id, uint64(lane), mix(uint64(n)<<16+uint64(lane)+text(p.kind)))
+					mu.Lock()
+					defer mu.Unlock()
+					left[shard.id]--
+					p.left.Add(-1)
+				})
+			}
+		}
+		if open == 0 && p.feed.over() {
+			break
+		}
+		p.sleep(ctx, time.Second, 2*time.Second, text(p.kind))
+	}
+	lanes.Wait()
+	p.again.Wait()
+}
+
+func (p *poller) sleep(ctx context.Context, least, most time.Duration, about uint64) {
+	pause := time.NewTimer(p.world.dice.between(least, most, aboutPoller, about, uint64(time.Now().UnixNano())))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+	}
+}
+
+// lane delivers the records of one lane of a shard, in order.
+func (p *poller) lane(ctx context.Context, shard string, lane, about uint64) {
+	p.sleep(ctx, time.Millisecond, time.Second, about) // not all lanes at once
+	read := 0
+	var waiting []record
+	for ctx.Err() == nil {
+		records, closed := p.feed.records(shard, read)
+		read += len(records)
+		for _, r := range records {
+			if r.lane%uint64(p.lanes) == lane {
+				waiting = append(waiting, r)
+			}
+		}
+		if len(waiting) == 0 {
+			if closed {
+				return
+			}
+			p.sleep(ctx, 2*time.Second, 8*time.Second, about)
+			continue
+		}
+		n := min(len(waiting), p.batch)
+		batch := waiting[:n:n]
+		p.deliver(ctx, batch, about)
+		waiting = waiting[n:]
+		d := dice(p.world.dice.roll(aboutPoller, about, uint64(time.Now().UnixNano())))
+		if p.world.weather.healed.Load() {
+			continue
+		}
+		switch {
+		case d.hit(p.world.config.redelivered, 1): // its checkpoint was lost
+			p.world.totals.redelivered.Add(int64(len(batch)))
+			p.deliver(ctx, batch, about)
+		case d.hit(p.world.config.strays, 2): // an invocation from before comes late
+			p.world.totals.redelivered.Add(int64(len(batch)))
+			p.again.Go(func() {
+				p.sleep(ctx, time.Millisecond, time.Minute, d.roll(3))
+				p.invoke(ctx, batch, d.roll(4))
+			})
+		}
+	}
+}
+
+// deliver does not return before all records of a batch are acknowledged.
+func (p *poller) deliver(ctx context.Context, batch []record, about uint64) {
+	first := true
+	for len(batch) > 0 && ctx.Err() == nil {
+		if !first {
+			p.world.totals.redelivered.Add(int64(len(batch)))
+		}
+		first = false
+		r := p.invoke(ctx, batch, about)
+		switch {
+		case !r.err:
+			half := (len(batch) - r.lowest + 1) / 2
+			batch = batch[r.lowest:]
+			if p.bisect && len(batch) > 1 {
+				p.sleep(ctx, 50*time.Millisecond, time.Second, about)
+				p.deliver(ctx, batch[:half:half], about)
+				batch = batch[half:]
+			}
+		case p.bisect && len(batch) > 1:
+			half := len(batch) / 2
+			p.sleep(ctx, 50*time.Millisecond, time.Second, about)
+			p.deliver(ctx, batch[:half:half], about)
+			batch = batch[half:]
+		}
+		if len(batch) > 0 {
+			p.sleep(ctx, 50*time.Millisecond, 5*time.Second, about)
+		}
+	}
+}
