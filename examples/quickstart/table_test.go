@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/stretchr/testify/require"
+)
+
+// The same job, in a file and in DynamoDB: the same histories, the same counts, and
+// a second run that triggers nothing.
+func TestIntegrationTheSameInDynamoDB(t *testing.T) {
+	flags := dynamoDB(t)
+	inFile, fileSummary, err := quickstart(t, "", "-json")
+	require.NoError(t, err)
+	inTable, summary, err := quickstart(t, "", append(flags, "-json")...)
+	require.NoError(t, err)
+	require.Equal(t, histories(t, inFile), histories(t, inTable))
+	for _, name := range []string{"read", "saved"} {
+		require.Equal(t, counted(t, fileSummary, name), counted(t, summary, name), summary)
+	}
+
+	again, _, err := quickstart(t, "", append(flags, "-json")...)
+	require.NoError(t, err)
+	require.Empty(t, again, "what was there before fires nothing")
+}
+
+// histories returns the last history of each hash key.
+func histories(t *testing.T, stdout string) map[string][]callEvent {
+	last := make(map[string][]callEvent)
+	for _, c := range calls(t, stdout) {
+		last[c.HashKey] = c.Events
+	}
+	require.NotEmpty(t, last)
+	return last
+}
+
+// dynamoDB returns the flags for a table that is deleted in the end.
+func dynamoDB(t *testing.T) []string {
+	endpoint := os.Getenv("MES_DYNAMODB_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("MES_DYNAMODB_ENDPOINT is not set to the address of a server: make integration does that")
+	}
+	name := fmt.Sprintf("mes-test-%d", time.Now().UnixNano())
+	flags := []string{"-dynamodb", name}
+	if endpoint != "aws" {
+		flags = append(flags, "-endpoint", endpoint)
+	} else {
+		endpoint = ""
+	}
+	cfg, hangUp, err := configure(t.Context(), endpoint)
+	require.NoError(t, err)
+	if _, err := dynamodbstreams.NewFromConfig(cfg).ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{}); err != nil {
+		hangUp()
+		t.Skip("the server has no streams")
+	}
+	t.Cleanup(func() {
+		defer hangUp()
+		client := dynamodb.NewFromConfig(cfg)
+		for _, table := range []string{name, name + "-leases"} {
+			_, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(table)})
+			_ = err // it may never have been made
+		}
+	})
+	return flags
+}
+
+func TestTheTableIsInOnePlace(t *testing.T) {
+	for text, args := range map[string][]string{
+		"one place alone":  {"-db", "events.db", "-dynamodb", "events"},
+		"-endpoint is for": {"-endpoint", "http://127.0.0.1:1"},
+	} {
+		_, stderr, err := quickstart(t, "", args...)
+		require.ErrorIs(t, err, errUsage)
+		require.Regexp(t, regexp.QuoteMeta(text), stderr)
+	}
+}
+
+func TestAServerThatIsNotThereIsNotWaitedFor(t *testing.T) {
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	_, _, err := quickstart(t, "", "-dynamodb", "events", "-endpoint", server.URL)
+	require.ErrorContains(t, err, "make the tables")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
