@@ -1,0 +1,25 @@
+// Command bench compares the library with the way a user would have written it
+// himself: with aws-sdk-go-v2, its attributevalue, aws-lambda-go's event types and
+// encoding/json. "make bench" runs it.
+//
+// Both sides do the same work in turns, in one process, against one stub server in
+// another, and only ratios count: the machine's noise is larger than what is
+// compared. CPU is the process's own, user and system, the garbage collector's
+// included. Each figure is the median of the rounds.
+//
+// The plain side reuses its client, gives its slices room, and decodes no more than
+// it needs. Where there is a limit (one scan of the bytes, base64 alone, a bare
+// cursor), the table says what that costs. Payloads are made up, of 1 and of 10 KB, or
+// GitHub's webhooks.
+//
+//	make bench                     all paths, and how much was left to the SDK: more than
+//	                               1 % of GitHub's is a failure (payloads of Kinesis have
+//	                               one reader only)
+//	make bench ONLY='Query.*S, '   some of them; ROUNDS=7 is how often each is measured
+//	make bench-peer                against aws-lambda-stream, from npm; needs node
+//	make bench-compare BASE=v0.1.0 against a revision, by benchstat
+//	make capacity                  what saving and reading consumes, for docs/cost.md
+//
+// The first two also write their results to bench/results, as JSON, with the versions
+// of all that took part.
+package main
