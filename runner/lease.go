@@ -172,7 +172,7 @@ func (c *lease) change(ctx context.Context, update string, names map[string]stri
 func never(leaseRow) bool { return false }
 
 func (c *lease) renew(ctx context.Context) {
-	renewing, cancel := context.WithTimeout(ctx, c.leases.duration/3)
+	renewing, cancel := context.WithTimeout(ctx, c.leases.duration*3/10) // over before the next two are due
 	defer cancel()
 	err := c.change(renewing, "SET #counter = :next", map[string]string{}, attributes{}, never)
 	if err != nil && !errors.Is(err, errLost) && ctx.Err() == nil {

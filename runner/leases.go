@@ -237,12 +237,13 @@ func (l *leases) keep(ctx context.Context) {
 	}
 }
 
-// due returns the leases that were renewed a while ago.
+// due returns the leases that were renewed a while ago and have not run out, be it
+// just now.
 func (l *leases) due() (due []*lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.held {
-		if time.Since(c.renewed()) >= l.duration/3 {
+		if since := time.Since(c.renewed()); since >= l.duration/3 && since < l.duration {
 			due = append(due, c)
 		}
 	}

@@ -64,8 +64,8 @@ func (e *engine[T]) begin(ctx, work context.Context, c claim) *worker[T] {
 		go func() {
 			select {
 			case <-lost:
+				abort() // first: who finds that it was stopped looks whether it may still take its time
 				stop()
-				abort()
 			case <-w.done:
 			}
 		}()

@@ -79,7 +79,7 @@ func (o *oracle) called(inv *invocation, m *mes.MicroEventStore) (fired []int) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := time.Now()
-	o.note(inv.id, text(m.HashKey), uint64(len(m.Events)))
+	o.note("call", inv.id, text(m.HashKey), uint64(len(m.Events)))
 	inv.world.totals.eventsHandedOver.Add(int64(len(m.Events)))
 
 	of := inv.calls[m.HashKey]

@@ -113,7 +113,7 @@ func (o *oracle) returned(inv *invocation, a answer, back time.Time) response {
 	o.sync()
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	o.note(inv.id, uint64(len(a.failures)))
+	o.note("return", inv.id, uint64(len(a.failures)))
 	if back.After(inv.deadline) {
 		o.violated(&o.Overrun, "back %v after the deadline", back.Sub(inv.deadline))
 		return response{err: true}

@@ -165,7 +165,7 @@ type oracle struct {
 	handled  map[string]bool // changes for which the handler succeeded
 	aside    map[*event]bool // by the fault handler
 
-	trace uint64 // of everything that happened, to the nanosecond
+	trace *[]string // of everything that happened, to the nanosecond; nil where nobody compares
 }
 
 func newOracle(server *fakedynamodb.Server, config *config, events []*event) *oracle {
@@ -180,14 +180,11 @@ func newOracle(server *fakedynamodb.Server, config *config, events []*event) *or
 	return o
 }
 
-// note adds what happened, and when, to the trace. What happened at one instant
-// happened in any order.
-func (o *oracle) note(what ...uint64) {
-	sum := mix(uint64(time.Now().UnixNano()))
-	for _, w := range what {
-		sum = mix(sum ^ w)
+// note adds what happened, and when, to the trace.
+func (o *oracle) note(what string, about ...uint64) {
+	if o.trace != nil {
+		*o.trace = append(*o.trace, fmt.Sprintf("%s %s %x", time.Now().Format("15:04:05.000000000"), what, about))
 	}
-	o.trace += sum
 }
 
 // violated counts what must not be and describes the first few.
@@ -236,7 +233,7 @@ func (o *oracle) write(n int, w fakedynamodb.Write) {
 		panic("the fake's write has no key: " + err.Error())
 	}
 	hashKey, rangeKey := at.PartitionKey.S, at.EventID.S
-	o.note(text(w.Key), uint64(len(w.Item)))
+	o.note("write", text(w.Key), uint64(len(w.Item)))
 	if w.Item == "" {
 		for _, i := range o.keys[hashKey] {
 			if now := i.now(); !now.gone && now.rangeKey == rangeKey {

@@ -95,7 +95,7 @@ func (r *replica) run(ctx context.Context, leases string) {
 	})
 	opts := []runner.Option{
 		runner.WithLeases(client, leases, runner.KCLLeaseKeys(), runner.LeaseOwner("replica")), runner.WithLogger(r.world.logger()),
-		runner.WithDrainTimeout(5 * time.Second), runner.WithPollInterval(3 * time.Second),
+		runner.WithDrainTimeout(r.world.dice.between(4*time.Second, 5*time.Second, aboutWait, r.id)), runner.WithPollInterval(3 * time.Second),
 	}
 	var err error
 	if leases == streamLeases {

@@ -224,6 +224,7 @@ func (w *world) run(ctx context.Context) {
 			defer stop()
 			await(ctx, func() bool { return w.stream.over() && w.oracle.caughtUp(w.stream) })
 			close(listened)
+			pause(ctx, time.Second) // the stream of the table ends with that
 			await(ctx, func() bool { return w.changes.over() && w.oracle.caughtUp(w.changes) })
 		})
 	} else {
