@@ -208,6 +208,23 @@ func TestALeaseThatRanOutAndNobodyTookStillKeepsItsProgress(t *testing.T) {
 	})
 }
 
+// Its end and the tick that renews it can fall on one instant; it must not depend on
+// which comes first whether it is renewed once more.
+func TestALeaseThatRunsOutJustNowIsNotRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newCluster(t, 1).lone(t, nil)
+		mine := l.takeOne(t)
+		time.Sleep(DefaultLeaseDuration - time.Nanosecond)
+		require.Len(t, l.due(), 1)
+		mine.mu.Lock()
+		mine.expiry.Stop() // as if it came second
+		mine.mu.Unlock()
+		time.Sleep(time.Nanosecond)
+		require.Empty(t, l.due())
+		require.NoError(t, mine.release(t.Context()))
+	})
+}
+
 func TestAWriteThatLandsAfterItsTimeChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1)
