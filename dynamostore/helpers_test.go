@@ -23,13 +23,14 @@ import (
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/fakedynamodb"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
 // TestMain proves promise 21 for every test of the package.
 func TestMain(m *testing.M) {
 	// A hundred random runs take long where each step crosses the SDK.
 	_ = flag.Set("rapid.checks", "20")
-	goleak.VerifyTestMain(suite{m}) // parses the flags
+	goleak.VerifyTestMain(iampolicy.Suite{Tests: m, Check: allTargets.check}) // parses the flags
 }
 
 // A stub is a server without a network: it answers the requests of a real SDK
