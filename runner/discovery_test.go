@@ -123,8 +123,11 @@ func TestPromise14AnEmptyAnswerEndsNoShard(t *testing.T) {
 	const stream = "arn:aws:dynamodb:us-east-1:000000000000:table/events/stream/1"
 	sources := func(body string) (k *KinesisSource, d mes.ChangeSource) {
 		config := answering(body)
+		client := config.HTTPClient
+		config.HTTPClient = called.streams.Client(client)
 		d, err := DynamoDBStream(dynamodbstreams.NewFromConfig(config), stream).Bind(s.Store)
 		require.NoError(t, err)
+		config.HTTPClient = called.kinesis.Client(client)
 		return Kinesis(kinesis.NewFromConfig(config), "events"), d
 	}
 	shards := `{"Shards":[{"ShardId":"shardId-000000000000","HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"1"},"SequenceNumberRange":{"StartingSequenceNumber":"1"}}]}`

@@ -27,12 +27,33 @@
 // each start begins with the oldest record that the stream keeps, which costs time
 // and, since saving is idempotent, nothing else.
 //
-// # IAM
+// # Permissions
 //
-// [Kinesis] calls kinesis:ListShards, kinesis:GetShardIterator and
-// kinesis:GetRecords. [DynamoDBStream] calls dynamodb:DescribeStream,
-// dynamodb:GetShardIterator and dynamodb:GetRecords, and dynamodb:ListStreams
-// where it is given a table's name. [WithLeases] says what leases need.
+// [Kinesis]; STREAM stands for the stream's ARN:
+//
+//	{
+//	  "Effect": "Allow",
+//	  "Action": ["kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"],
+//	  "Resource": "STREAM"
+//	}
+//
+// [DynamoDBStream], of TABLE/stream/*, where TABLE stands for the table's ARN:
+//
+//	"Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+//
+// and where it is given a table and not the ARN of a stream, as well:
+//
+//	"Action": ["dynamodb:ListStreams"]
+//
+// [WithLeases], and [ProvisionLeases], of the lease table:
+//
+//	"Action": ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+//
+//	"Action": ["dynamodb:CreateTable", "dynamodb:DescribeTable"]
+//
+// The store has needs of its own: those of a DynamoDB table are in the package
+// comment of dynamostore. A Kinesis stream that is encrypted with a key of your own
+// needs kms:Decrypt for it.
 //
 // # Reading the source
 //

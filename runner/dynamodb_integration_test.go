@@ -18,6 +18,7 @@ import (
 
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/dynamostore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
 // dynamoDB returns clients of the DynamoDB at MES_DYNAMODB_ENDPOINT, and a name
@@ -45,11 +46,12 @@ func TestIntegrationADynamoDBStreamFiresTheTrigger(t *testing.T) {
 	if _, err := streams.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{}); err != nil {
 		t.Skip("the server has no streams")
 	}
-	require.NoError(t, dynamostore.Provision(t.Context(), client, name))
+	table := watchTables(client, &called.table)
+	require.NoError(t, dynamostore.Provision(t.Context(), table, name))
 	defer func() {
 		_, _ = client.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: aws.String(name)})
 	}()
-	store, err := mes.New(dynamostore.New(client, name), mes.WithTTL(nil))
+	store, err := mes.New(dynamostore.New(table, name), mes.WithTTL(nil))
 	require.NoError(t, err)
 
 	var mu sync.Mutex
@@ -62,6 +64,8 @@ func TestIntegrationADynamoDBStreamFiresTheTrigger(t *testing.T) {
 	})
 	s := &streamed{Store: store}
 	s.save(t, "p", ids(0, 50)...)
+	var watch iampolicy.Watch
+	streams = watchStreams(watchStreams(streams, &called.streams), &watch)
 	// The first run reads from the oldest change on, the second from an iterator
 	// that it asks for by a sequence number.
 	require.NoError(t, Trigger(t.Context(), DynamoDBStream(streams, name), trigger, UntilCaughtUp()))
@@ -85,4 +89,7 @@ func TestIntegrationADynamoDBStreamFiresTheTrigger(t *testing.T) {
 		require.NoError(t, c.Err)
 		require.Equal(t, fmt.Sprintf("%04d", i), c.New.ID)
 	}
+	listed, err := iampolicy.Read("doc.go")
+	require.NoError(t, err)
+	require.Equal(t, iampolicy.Union(listed[policyStream], listed[policyTable]), watch.Called())
 }

@@ -34,12 +34,11 @@ type streamed struct {
 func newStreamed(t *testing.T, opts ...fakedynamodb.Option) *streamed {
 	t.Helper()
 	server := fakedynamodb.New(opts...)
-	client := server.Client(func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
+	client := watchedClient(server, &called.table)
 	require.NoError(t, dynamostore.Provision(t.Context(), client, "events"))
 	store, err := mes.New(dynamostore.New(client, "events"), mes.WithTTL(nil), mes.WithRangeKey(mes.EventID()))
 	require.NoError(t, err)
-	streams := server.StreamsClient(func(o *dynamodbstreams.Options) { o.Retryer = aws.NopRetryer{} })
-	return &streamed{Store: store, server: server, source: DynamoDBStream(streams, "events")}
+	return &streamed{Store: store, server: server, source: DynamoDBStream(watchedStreams(server, &called.streams), "events")}
 }
 
 func (s *streamed) save(t *testing.T, hashKey string, ids ...string) {
@@ -155,7 +154,7 @@ func TestPromise09AnotherProgramsItemIsAFault(t *testing.T) {
 		require.Len(t, g.faults, 1)
 		require.Equal(t, "theirs", g.faults[0].Change.HashKey)
 
-		other, err := mes.New(dynamostore.New(s.server.Client(), "events", dynamostore.WithAttributeNames(dynamostore.AttributeNames{HashKey: "pk", RangeKey: "sk"})), mes.WithTTL(nil))
+		other, err := mes.New(dynamostore.New(watchedClient(s.server, &called.table), "events", dynamostore.WithAttributeNames(dynamostore.AttributeNames{HashKey: "pk", RangeKey: "sk"})), mes.WithTTL(nil))
 		require.NoError(t, err)
 		bound, err := s.source.Bind(other)
 		require.NoError(t, err)
@@ -169,11 +168,11 @@ func TestPromise09AnotherProgramsItemIsAFault(t *testing.T) {
 
 func TestAStreamOfKeysAloneIsEnoughForInserts(t *testing.T) {
 	server := fakedynamodb.New()
-	client := server.Client()
+	client := watchedClient(server, &called.table)
 	require.NoError(t, dynamostore.Provision(t.Context(), client, "events", dynamostore.WithStreamView(types.StreamViewTypeKeysOnly)))
 	store, err := mes.New(dynamostore.New(client, "events"), mes.WithTTL(nil))
 	require.NoError(t, err)
-	s := &streamed{Store: store, server: server, source: DynamoDBStream(server.StreamsClient(), "events")}
+	s := &streamed{Store: store, server: server, source: DynamoDBStream(watchedStreams(server, &called.streams), "events")}
 	s.save(t, "p", "a", "b")
 	h := new(handled)
 	require.NoError(t, Trigger(t.Context(), s.source, mes.NewTrigger(store, h.handle), UntilCaughtUp()))

@@ -115,6 +115,7 @@ func (f *fakeKinesis) called(call string) int {
 
 func (f *fakeKinesis) enter(ctx context.Context, call string) error {
 	f.calls[call]++
+	called.kinesis.NoteAction("kinesis:" + call)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type leaseClient struct {
 }
 
 func (f *leaseClient) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	called.leases.NoteAction("dynamodb:BatchGetItem")
 	if err := f.before(ctx); err != nil {
 		return nil, err
 	}
@@ -67,6 +68,7 @@ func (f *leaseClient) get(in *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetIte
 }
 
 func (f *leaseClient) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	called.leases.NoteAction("dynamodb:UpdateItem")
 	if f.check != nil {
 		f.check(in)
 	}
@@ -132,6 +134,7 @@ func (f *fakeLeases) update(in *dynamodb.UpdateItemInput) (attributes, error) {
 }
 
 func (f *leaseClient) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+	called.leases.NoteAction("dynamodb:DeleteItem")
 	if err := f.before(ctx); err != nil {
 		return nil, err
 	}

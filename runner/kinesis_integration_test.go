@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	mes "github.com/microeventstore/microeventstore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
 // kinesisStream returns a client of the Kinesis at MES_KINESIS_ENDPOINT and the
@@ -66,7 +67,9 @@ func TestIntegrationAKinesisStreamIsListenedTo(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, *out.FailedRecordCount)
 	}
-	source := Kinesis(client, name)
+	var watch iampolicy.Watch
+	watched := watchKinesis(watchKinesis(client, &called.kinesis), &watch)
+	source := Kinesis(watched, name)
 	listen := func() {
 		t.Helper()
 		require.NoError(t, Listen(t.Context(), source, mes.NewListener(k.Store, nil), UntilCaughtUp()))
@@ -83,7 +86,7 @@ func TestIntegrationAKinesisStreamIsListenedTo(t *testing.T) {
 		all, _, err := source.ReadRecords(t.Context(), s.ID, mes.Position{}, 100)
 		require.NoError(t, err)
 		for _, i := range []int{0, len(all) / 2, len(all) - 1} {
-			rest, end, err := Kinesis(client, name).ReadRecords(t.Context(), s.ID, all[i].Meta.Position(), 100)
+			rest, end, err := Kinesis(watched, name).ReadRecords(t.Context(), s.ID, all[i].Meta.Position(), 100)
 			require.NoError(t, err)
 			require.False(t, end)
 			require.Len(t, rest, len(all)-1-i)
@@ -102,4 +105,7 @@ func TestIntegrationAKinesisStreamIsListenedTo(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, shards, 4)
 	require.Equal(t, []string{shards[0].ID}, shards[2].Parents)
+	listed, err := iampolicy.Read("doc.go")
+	require.NoError(t, err)
+	require.Equal(t, listed[policyKinesis], watch.Called())
 }

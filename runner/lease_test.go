@@ -291,7 +291,7 @@ func TestIncidentACheckpointNamespaceIsNotShared(t *testing.T) {
 		seen := make(map[string]bool)
 		for _, consumer := range []string{"", "a", "b"} {
 			for _, stream := range []string{"s", "t"} {
-				o, err := newOptions([]Option{WithLeases(server.Client(), leaseTable), WithConsumer(consumer)})
+				o, err := newOptions([]Option{WithLeases(watchedClient(server, &called.leases), leaseTable), WithConsumer(consumer)})
 				require.NoError(t, err)
 				mine := newLeases(t.Context(), o, stream).takeOne(t)
 				require.NotNil(t, mine, "another's lease is in the way")
@@ -309,7 +309,9 @@ func TestIncidentACheckpointNamespaceIsNotShared(t *testing.T) {
 func TestIncidentLeasesOfASourceWithoutANameNeedAConsumer(t *testing.T) {
 	s := newStore(t)
 	server := newLeaseTable(t)
-	lease := func(opts ...LeaseOption) Option { return WithLeases(server.Client(), leaseTable, opts...) }
+	lease := func(opts ...LeaseOption) Option {
+		return WithLeases(watchedClient(server, &called.leases), leaseTable, opts...)
+	}
 	for i := range 2 {
 		source := newFakeSource(mes.Shard{ID: "0"})
 		source.add(t, s, "0", "p", "a", "b")
@@ -480,12 +482,12 @@ func TestALeaseTableThatIsNoneIsSaid(t *testing.T) {
 		_, err := decodeLease(attributes{attributeOwner: owner, attributeCounter: number(5), attributeCheckpoint: text("7")})
 		require.ErrorIs(t, err, errNoLease, "nobody could take it")
 	}
-	_, err = newLeases(t.Context(), &options{leases: &leaseOptions{client: c.server.Client(), table: "none"}}, "").refresh(t.Context(), []mes.Shard{{ID: "0"}})
+	_, err = newLeases(t.Context(), &options{leases: &leaseOptions{client: watchedClient(c.server, &called.leases), table: "none"}}, "").refresh(t.Context(), []mes.Shard{{ID: "0"}})
 	require.ErrorContains(t, err, "read the leases in table none, which ProvisionLeases makes")
 
 	table := fakedynamodb.New()
-	require.NoError(t, ProvisionLeases(t.Context(), table.Client(), leaseTable))
-	require.NoError(t, ProvisionLeases(t.Context(), table.Client(), leaseTable))
+	require.NoError(t, ProvisionLeases(t.Context(), watchedClient(table, &called.provision), leaseTable))
+	require.NoError(t, ProvisionLeases(t.Context(), watchedClient(table, &called.provision), leaseTable))
 	for name, opt := range map[string]Option{
 		"no client": WithLeases(nil, "leases"), "no table": WithLeases(table.Client(), ""), "nil option": WithLeases(table.Client(), "leases", nil),
 		"too short": WithLeases(table.Client(), "leases", LeaseDuration(time.Millisecond)),

@@ -66,8 +66,7 @@ type leaseOptions struct {
 // idle one three times in a lease's duration, and as often each replica reads the rows
 // of all shards that are listed. Longer intervals and leases cost less.
 //
-// It needs the IAM actions dynamodb:BatchGetItem, dynamodb:UpdateItem and
-// dynamodb:DeleteItem on that table, and no Scan.
+// The package comment has the IAM policies. There is no Scan in them.
 func WithLeases(client LeaseAPI, table string, opts ...LeaseOption) Option {
 	return option(func(r *options) error {
 		l := &leaseOptions{client: client, table: table, duration: DefaultLeaseDuration}
@@ -162,8 +161,7 @@ type ProvisionLeasesAPI interface {
 
 // ProvisionLeases makes a table for [WithLeases], billed on demand, and returns
 // when it can be used. It is safe to run again, and by several at once. A table
-// that is there already must have the string leaseKey as its only key. It needs the
-// IAM actions dynamodb:CreateTable and dynamodb:DescribeTable.
+// that is there already must have the string leaseKey as its only key.
 func ProvisionLeases(ctx context.Context, client ProvisionLeasesAPI, table string) error {
 	if client == nil || table == "" {
 		return errors.New("provision leases: the client is nil or the table has no name")

@@ -82,8 +82,8 @@ func TestIntegrationReplicasThatAreKilledLoseNothing(t *testing.T) {
 		// an item at 15,000), and answers nobody meanwhile: for seconds.
 		p.config.Lease = DefaultLeaseDuration
 	}
-	require.NoError(t, dynamostore.Provision(t.Context(), tables, table))
-	require.NoError(t, ProvisionLeases(t.Context(), tables, p.config.Leases))
+	require.NoError(t, dynamostore.Provision(t.Context(), watchTables(tables, &called.table), table))
+	require.NoError(t, ProvisionLeases(t.Context(), watchTables(tables, &called.provision), p.config.Leases))
 	began, published := time.Now(), time.Now()
 	for i := range p.slots {
 		p.launch(i)
@@ -322,7 +322,7 @@ func (p *pipeline) drain() {
 }
 
 func (p *pipeline) verify(tables *dynamodb.Client, rate float64) {
-	store, err := mes.New(dynamostore.New(tables, p.config.Table), mes.WithTTL(mes.NeverExpire()))
+	store, err := mes.New(dynamostore.New(watchTables(tables, &called.table), p.config.Table), mes.WithTTL(mes.NeverExpire()))
 	require.NoError(p, err)
 	for key, want := range p.published {
 		m, err := store.GetMicroEventStore(context.Background(), key)

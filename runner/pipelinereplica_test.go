@@ -40,7 +40,7 @@ func (c *replicaConfig) clients() (*kinesis.Client, *dynamodb.Client, *dynamodbs
 
 func (c *replicaConfig) store(log *slog.Logger) (*mes.Store, error) {
 	_, client, _ := c.clients()
-	return mes.New(dynamostore.New(client, c.Table), mes.WithTTL(mes.NeverExpire()), mes.WithObserver(observer(func(stats mes.BatchStats) {
+	return mes.New(dynamostore.New(watchTables(client, &called.table), c.Table), mes.WithTTL(mes.NeverExpire()), mes.WithObserver(observer(func(stats mes.BatchStats) {
 		if stats.Operation == mes.OperationListen {
 			log.Info("listened", slog.Int("events", stats.Read-stats.Failed))
 		}
@@ -76,7 +76,7 @@ func runReplica(log *slog.Logger) error {
 		return nil
 	})
 	opts := []Option{
-		WithLogger(log), WithLeases(tables, c.Leases, LeaseDuration(c.Lease)),
+		WithLogger(log), WithLeases(watchTables(tables, &called.leases), c.Leases, LeaseDuration(c.Lease)),
 		WithPollInterval(200 * time.Millisecond), WithBatchSize(50), WithDiscoveryInterval(2 * time.Second),
 		WithCheckpointInterval(3 * time.Second), // so that a replica that is killed has something to repeat
 	}
@@ -84,12 +84,12 @@ func runReplica(log *slog.Logger) error {
 	var listened, triggered error
 	both.Go(func() {
 		defer stop()
-		listened = Listen(ctx, Kinesis(streams, c.Stream), mes.NewListener(store, nil), opts...)
+		listened = Listen(ctx, Kinesis(watchKinesis(streams, &called.kinesis), c.Stream), mes.NewListener(store, nil), opts...)
 	})
 	both.Go(func() {
 		defer stop()
-		triggered = Trigger(ctx, DynamoDBStream(changes, c.Table), trigger, opts...)
+		triggered = Trigger(ctx, DynamoDBStream(watchStreams(changes, &called.streams), c.Table), trigger, opts...)
 	})
 	both.Wait()
-	return errors.Join(listened, triggered)
+	return errors.Join(listened, triggered, called.check(false))
 }

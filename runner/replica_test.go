@@ -28,7 +28,7 @@ const leaseTable = "leases"
 func newLeaseTable(t testing.TB) *fakedynamodb.Server {
 	t.Helper()
 	server := fakedynamodb.New()
-	require.NoError(t, ProvisionLeases(t.Context(), server.Client(), leaseTable))
+	require.NoError(t, ProvisionLeases(t.Context(), watchedClient(server, &called.provision), leaseTable))
 	return server
 }
 
@@ -69,7 +69,7 @@ func (r *replica) client(server *fakedynamodb.Server, fault func(fakedynamodb.Ca
 		return fakedynamodb.Fault{}
 	})
 	return dynamodb.NewFromConfig(aws.Config{
-		Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
+		Region: "us-east-1", HTTPClient: &http.Client{Transport: called.leases.Transport(transport)},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}, func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} })
 }

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	mes "github.com/microeventstore/microeventstore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 	"github.com/microeventstore/microeventstore/internal/memorytable"
 )
 
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(replicaVariable) != "" {
 		os.Exit(replicaMain())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(iampolicy.Suite{Tests: m, Check: called.check})
 }
 
 // A fakeSource is a stream in memory. Its shards are read in the order that they
