@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/microeventstore/microeventstore/driver"
-	"github.com/microeventstore/microeventstore/dynamostore"
 	"github.com/microeventstore/microeventstore/internal/fakedynamodb"
 
 	mes "github.com/microeventstore/microeventstore"
@@ -181,7 +180,7 @@ func valueOf(attribute events.DynamoDBAttributeValue) any {
 // event out of the image, makes JSON of it where it is a map, and decodes it with
 // encoding/json.
 func BenchmarkDynamoDBPayload(b *testing.B) {
-	images := dynamostore.New(fakedynamodb.New().Client(), "events")
+	images := watchedTable(fakedynamodb.New(), &called.table)
 	store := newStore(b, images)
 	for _, layout := range []string{"S", "M"} {
 		payload := benchmarkDynamoDB(b, layout == "M")

@@ -26,6 +26,7 @@ func serveTables(t testing.TB) string {
 	service := fakedynamodb.New()
 	require.NoError(t, dynamostore.Provision(t.Context(), service.Client(), "events"))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		called.listener.Note(r)
 		request := r.Clone(r.Context())
 		request.RequestURI, request.URL.Scheme, request.URL.Host = "", "http", r.Host
 		response, err := service.RoundTrip(request)

@@ -27,6 +27,23 @@
 // Some time before Lambda's deadline no more work is begun, and what is not done by
 // then is left over for the next invocation: see [WithDeadlineMargin].
 //
+// # Permissions
+//
+// Where the store's table is one of DynamoDB, a function needs, for a listener and for
+// a trigger; TABLE stands for the table's ARN:
+//
+//	{
+//	  "Effect": "Allow",
+//	  "Action": ["dynamodb:BatchWriteItem"],
+//	  "Resource": "TABLE"
+//	}
+//
+//	"Action": ["dynamodb:Query"]
+//
+// The package comment of dynamostore says what a store or a handler needs that does
+// more, such as InsertOnce. A fault handler has needs of its own, and Lambda reads the
+// stream in the function's name: examples/deploy/actions.json lists all of that.
+//
 // # Two ways to the same answer
 //
 // A handler has Invoke, which [lambda.Start] calls with the bytes of an event and which

@@ -15,7 +15,6 @@ import (
 
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/driver"
-	"github.com/microeventstore/microeventstore/dynamostore"
 	"github.com/microeventstore/microeventstore/internal/fakedynamodb"
 	"github.com/microeventstore/microeventstore/internal/memorytable"
 )
@@ -122,7 +121,7 @@ func newImageTable() imageTable {
 }
 
 func newImageTableWith(opts memorytable.Options) imageTable {
-	return imageTable{memorytable.NewWith(opts), dynamostore.New(fakedynamodb.New().Client(), "events")}
+	return imageTable{memorytable.NewWith(opts), watchedTable(fakedynamodb.New(), &called.table)}
 }
 
 var errTransient = errors.New("no answer")

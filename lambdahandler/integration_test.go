@@ -31,6 +31,7 @@ import (
 	"github.com/microeventstore/microeventstore/dynamostore"
 	"github.com/microeventstore/microeventstore/faults"
 	"github.com/microeventstore/microeventstore/internal/eventsourcemapping"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 	"github.com/microeventstore/microeventstore/internal/lambdaruntime"
 )
 
@@ -77,8 +78,9 @@ func newPipeline(t *testing.T) *pipeline {
 			_, _ = p.dynamo.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &table})
 		}
 	})
-	require.NoError(t, dynamostore.Provision(t.Context(), p.dynamo, p.table))
-	require.NoError(t, dynamostore.Provision(t.Context(), p.dynamo, p.faults, dynamostore.WithoutStream()))
+	tables := p.watched(&called.table)
+	require.NoError(t, dynamostore.Provision(t.Context(), tables, p.table))
+	require.NoError(t, dynamostore.Provision(t.Context(), tables, p.faults, dynamostore.WithoutStream()))
 	for {
 		d, err := p.kinesis.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &name})
 		require.NoError(t, err)
@@ -89,16 +91,21 @@ func newPipeline(t *testing.T) *pipeline {
 	}
 }
 
+// watched returns a client whose calls are noted.
+func (p *pipeline) watched(watch *iampolicy.Watch) *dynamodb.Client {
+	return dynamodb.New(p.dynamo.Options(), func(o *dynamodb.Options) { o.HTTPClient = watch.Client(o.HTTPClient) })
+}
+
 // function builds an example and starts it. Its output ends up in the file that is
 // returned.
-func (p *pipeline) function(t *testing.T, example string, env ...string) (*lambdaruntime.Function, string) {
+func (p *pipeline) function(t *testing.T, example string, watches []*iampolicy.Watch, env ...string) (*lambdaruntime.Function, string) {
 	t.Helper()
 	directory := t.TempDir()
 	binary := build(t, directory, example)
 	output, err := os.Create(filepath.Join(directory, "output"))
 	require.NoError(t, err)
 	function, err := lambdaruntime.Start(binary, time.Minute, output, append([]string{
-		"AWS_ENDPOINT_URL_DYNAMODB=" + p.endpoint, "TABLE_NAME=" + p.table, "FAULTS_TABLE_NAME=" + p.faults,
+		"AWS_ENDPOINT_URL_DYNAMODB=" + watchedEndpoint(t, p.endpoint, watches...), "TABLE_NAME=" + p.table, "FAULTS_TABLE_NAME=" + p.faults,
 	}, env...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -294,7 +301,8 @@ func TestIntegrationThePipelineOnTheRuntime(t *testing.T) {
 		want[e.PartitionKey][e.ID] = true
 	}
 
-	listener, _ := p.function(t, "lambda-listener", "RETENTION=never")
+	var listens, triggers iampolicy.Watch
+	listener, _ := p.function(t, "lambda-listener", []*iampolicy.Watch{&called.listener, &listens}, "RETENTION=never")
 	listed, err := p.kinesis.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: &p.stream})
 	require.NoError(t, err)
 	var shards []eventsourcemapping.Shard
@@ -304,7 +312,8 @@ func TestIntegrationThePipelineOnTheRuntime(t *testing.T) {
 	require.Len(t, shards, 2)
 	run(t, listener, shards)
 
-	store := newStore(t, dynamostore.New(p.dynamo, p.table))
+	tables := p.watched(&called.table)
+	store := newStore(t, dynamostore.New(tables, p.table))
 	total := 0
 	for key, ids := range want {
 		history, err := store.GetMicroEventStore(t.Context(), key)
@@ -326,7 +335,7 @@ func TestIntegrationThePipelineOnTheRuntime(t *testing.T) {
 	}
 	require.EqualValues(t, 324, count, "and nothing else")
 
-	trigger, output := p.function(t, "lambda-trigger")
+	trigger, output := p.function(t, "lambda-trigger", []*iampolicy.Watch{&called.trigger, &triggers})
 	run(t, trigger, p.tableShards(t))
 	seen := histories(t, output)
 	for key, ids := range want {
@@ -334,13 +343,20 @@ func TestIntegrationThePipelineOnTheRuntime(t *testing.T) {
 	}
 	require.Len(t, seen, len(want))
 
-	set, err := faults.NewStore(dynamostore.New(p.dynamo, p.faults))
+	set, err := faults.NewStore(dynamostore.New(tables, p.faults))
 	require.NoError(t, err)
 	for source, want := range map[string]int{"listener": len(poisons()), "trigger": 0} {
 		history, err := set.GetMicroEventStore(t.Context(), faults.HashKey(source))
 		require.NoError(t, err)
 		require.Len(t, history.Events, want, source)
 	}
+
+	policies, err := iampolicy.Read("doc.go")
+	require.NoError(t, err)
+	require.Equal(t, policies[0], listens.Called())
+	require.Equal(t, deployed(t, "listener"), listens.Called())
+	require.Equal(t, policies[1], triggers.Called())
+	require.NoError(t, iampolicy.Compare(deployed(t, "trigger"), triggers.Called(), false), "here it has no faults to save")
 }
 
 func (p *pipeline) tableShards(t *testing.T) (shards []eventsourcemapping.Shard) {

@@ -60,11 +60,12 @@ func TestImagesOfEveryLayout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			service := fakedynamodb.New()
 			p := &pipeline{dynamo: service.Client(), streams: service.StreamsClient(), table: "events"}
-			require.NoError(t, dynamostore.Provision(t.Context(), p.dynamo, p.table, opts...))
-			store := newStore(t, dynamostore.New(p.dynamo, p.table, opts...))
+			require.NoError(t, dynamostore.Provision(t.Context(), watchedClient(service, &called.table), p.table, opts...))
+			saves := newStore(t, watchedTable(service, &called.listener, opts...))
+			store := newStore(t, watchedTable(service, &called.trigger, opts...))
 			e, err := mes.Parse([]byte(raw))
 			require.NoError(t, err)
-			require.NoError(t, store.Save(t.Context(), e))
+			require.NoError(t, saves.Save(t.Context(), e))
 			var records []string
 			for _, shard := range p.tableShards(t) {
 				page, err := shard.Read(t.Context(), "", 10)
