@@ -89,6 +89,7 @@ func deployed(t *testing.T, function string) []string {
 }
 
 func TestPromise19ThePoliciesListWhatIsCalled(t *testing.T) {
+	require.NoError(t, called.check(false))
 	listed, err := iampolicy.Read("doc.go")
 	require.NoError(t, err)
 	server := fakedynamodb.New()

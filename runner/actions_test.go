@@ -84,6 +84,7 @@ func watchKinesis(c *kinesis.Client, watch *iampolicy.Watch) *kinesis.Client {
 }
 
 func TestPromise19ThePoliciesListWhatIsCalled(t *testing.T) {
+	require.NoError(t, called.check(false))
 	listed, err := iampolicy.Read("doc.go")
 	require.NoError(t, err)
 	require.Len(t, listed, policies)

@@ -11,7 +11,9 @@ type Suite struct {
 	Tests interface{ Run() int } // a *testing.M
 
 	// Check is asked when all tests have passed. Where only some have run, all is
-	// false: something may not have been called.
+	// false: something may not have been called. A test has to read the files that
+	// it reads, too: go test takes an old result for good until a file changes that
+	// was opened while tests ran.
 	Check func(all bool) error
 }
 
