@@ -21,6 +21,13 @@
 //
 // # Permissions
 //
-// The only call is kinesis:PutRecords. A stream that is encrypted with a key of
-// your own needs kms:GenerateDataKey for it.
+// STREAM stands for the stream's ARN:
+//
+//	{
+//	  "Effect": "Allow",
+//	  "Action": ["kinesis:PutRecords"],
+//	  "Resource": "STREAM"
+//	}
+//
+// A stream that is encrypted with a key of your own needs kms:GenerateDataKey for it.
 package kinesispublisher

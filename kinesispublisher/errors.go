@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -51,7 +52,7 @@ func newContextError(end, err error) *Error {
 
 // refusal is the error of records that Kinesis has refused by themselves.
 func refusal(code string) *Error {
-	text := "Kinesis has refused records"
+	text := "Kinesis has refused records: " + printable(code)
 	switch code {
 	case "ProvisionedThroughputExceededException":
 		text = "a shard gets more than it can take"
@@ -75,8 +76,10 @@ func explain(err error) *Error {
 	switch {
 	case errors.As(err, &api):
 		e.Code = api.ErrorCode()
-		e.text = "Kinesis says " + e.Code
+		e.text = "Kinesis says " + printable(e.Code)
 		switch e.Code {
+		case "":
+			e.text = "Kinesis has refused the request, and does not say why"
 		case "ResourceNotFoundException":
 			e.text = "the stream does not exist in this region and account"
 		case "AccessDeniedException":
@@ -93,9 +96,30 @@ func explain(err error) *Error {
 	case e.retryable:
 		e.text = "the network failed"
 	default:
-		e.text = fmt.Sprintf("the client returned a %T", errors.Unwrap(err))
+		e.text = fmt.Sprintf("the client returned a %T", within(err))
 	}
 	return e
+}
+
+// within returns what the SDK's own frame says no more of than which call it was;
+// the error of another client may have no frame.
+func within(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// printable keeps what a server sent as a code from being anything else.
+func printable(code string) string {
+	const most = 100
+	code = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:#", r) {
+			return r
+		}
+		return -1
+	}, code)
+	return code[:min(len(code), most)]
 }
 
 // protect turns a panic of the user's client into an error.

@@ -28,8 +28,9 @@ func TestIntegrationWhatIsPublishedIsOnTheStream(t *testing.T) {
 		HTTPClient: &http.Client{Transport: transport}, Region: "us-east-1", BaseEndpoint: &endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
+	publishes := kinesis.New(client.Options(), func(o *kinesis.Options) { o.HTTPClient = called.Client(o.HTTPClient) })
 	stream := aws.String(fmt.Sprintf("mes-test-%d", time.Now().UnixNano()))
-	require.ErrorContains(t, New(client, *stream).Publish(t.Context(), anEvent("1", "p", 0)), "does not exist")
+	require.ErrorContains(t, New(publishes, *stream).Publish(t.Context(), anEvent("1", "p", 0)), "does not exist")
 
 	_, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: stream, ShardCount: aws.Int32(1)})
 	require.NoError(t, err)
@@ -48,7 +49,7 @@ func TestIntegrationWhatIsPublishedIsOnTheStream(t *testing.T) {
 	for i := range 50 {
 		events = append(events, anEvent(fmt.Sprintf("%02d", i), fmt.Sprint(i%5), 100))
 	}
-	require.NoError(t, New(client, *stream).Publish(t.Context(), events...))
+	require.NoError(t, New(publishes, *stream).Publish(t.Context(), events...))
 
 	shards, err := client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: stream})
 	require.NoError(t, err)

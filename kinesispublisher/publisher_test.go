@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,9 +23,20 @@ import (
 	"pgregory.net/rapid"
 
 	mes "github.com/microeventstore/microeventstore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(iampolicy.Suite{Tests: m, Check: checkCalled})
+}
+
+// called are the calls of the package, in all of its tests.
+var called = new(iampolicy.Watch)
+
+func checkCalled(all bool) error {
+	listed, err := iampolicy.Read("doc.go")
+	return errors.Join(err, iampolicy.Compare(iampolicy.Union(listed...), called.Called(), all))
+}
 
 // A fake is a stream that takes records, as far as its hook lets it.
 type fake struct {
@@ -37,6 +49,7 @@ type fake struct {
 }
 
 func (f *fake) PutRecords(ctx context.Context, input *kinesis.PutRecordsInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error) {
+	called.NoteAction("kinesis:PutRecords")
 	var options kinesis.Options
 	for _, opt := range opts {
 		opt(&options)
@@ -364,6 +377,39 @@ func TestErrorsOfTheCall(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
+func TestErrorTextsNameWhatIsKnown(t *testing.T) {
+	for want, client := range map[string]API{
+		// Of a whole request.
+		"Kinesis says SomethingNewException": &fake{refuse: func(int, []types.PutRecordsRequestEntry) (map[int]string, error) {
+			return nil, &smithy.GenericAPIError{Code: "Something\nNew Exception", Message: "secret"}
+		}},
+		"Kinesis has refused the request, and does not say why": &fake{refuse: func(int, []types.PutRecordsRequestEntry) (map[int]string, error) {
+			return nil, &smithy.GenericAPIError{Message: "secret"}
+		}},
+		"the client returned a *errors.errorString": apiFunc(func(context.Context) (*kinesis.PutRecordsOutput, error) {
+			return nil, errors.New("secret")
+		}),
+		"the client returned a *fs.PathError": apiFunc(func(context.Context) (*kinesis.PutRecordsOutput, error) {
+			return nil, &smithy.OperationError{ServiceID: "Kinesis", OperationName: "PutRecords", Err: &fs.PathError{Op: "open", Path: "secret", Err: fs.ErrNotExist}}
+		}),
+		// Of a record.
+		"Kinesis has refused records: SomethingNewException": &fake{refuse: func(int, []types.PutRecordsRequestEntry) (map[int]string, error) {
+			return map[int]string{0: "SomethingNewException"}, nil
+		}},
+		"the answer does not say where a record was stored": &fake{refuse: func(int, []types.PutRecordsRequestEntry) (map[int]string, error) {
+			return map[int]string{0: ""}, nil
+		}},
+	} {
+		err := New(client, "events", WithMaxAttempts(1)).Publish(t.Context(), anEvent("1", "p", 0))
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.EqualError(t, e, "kinesispublisher: PutRecords failed: "+want)
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), "<nil>")
+	}
+	require.Len(t, printable(strings.Repeat("x", 200)), 100)
+}
+
 // TestOverHTTP uses the SDK's own client, against a server that breaks off.
 func TestOverHTTP(t *testing.T) {
 	var requests atomic.Int32
@@ -387,7 +433,7 @@ func TestOverHTTP(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := kinesis.New(kinesis.Options{
-		BaseEndpoint: &server.URL, Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
+		BaseEndpoint: &server.URL, Region: "us-east-1", HTTPClient: called.Client(&http.Client{Transport: transport}),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
@@ -397,6 +443,7 @@ func TestOverHTTP(t *testing.T) {
 	err := p.Publish(t.Context(), anEvent("1", "p", 0))
 	require.ErrorContains(t, err, "may not call kinesis:PutRecords")
 	require.EqualValues(t, 4, requests.Load(), "each attempt is one request")
+	require.NoError(t, checkCalled(false), "promise 19")
 }
 
 func TestNewSaysWhatIsWrong(t *testing.T) {
