@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"testing"
 
@@ -51,26 +48,6 @@ func watchedTable(server *fakedynamodb.Server, watch *iampolicy.Watch, opts ...d
 
 func watchedClient(server *fakedynamodb.Server, watch *iampolicy.Watch) *dynamodb.Client {
 	return server.Client(func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: watch.Transport(server)} })
-}
-
-// watchedEndpoint serves what is at another address, to one function.
-func watchedEndpoint(t *testing.T, endpoint string, watches ...*iampolicy.Watch) string {
-	t.Helper()
-	to, err := url.Parse(endpoint)
-	require.NoError(t, err)
-	transport := &http.Transport{MaxIdleConnsPerHost: 10}
-	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
-		for _, watch := range watches {
-			watch.Note(r.In)
-		}
-		r.SetURL(to)
-	}}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(func() {
-		server.Close()
-		transport.CloseIdleConnections()
-	})
-	return server.URL
 }
 
 // deployed returns what the code of an example's function may call as it is deployed.

@@ -104,8 +104,11 @@ func (p *pipeline) function(t *testing.T, example string, watches []*iampolicy.W
 	binary := build(t, directory, example)
 	output, err := os.Create(filepath.Join(directory, "output"))
 	require.NoError(t, err)
+	endpoint, stop, err := iampolicy.Proxy(p.endpoint, watches...)
+	require.NoError(t, err)
+	t.Cleanup(stop)
 	function, err := lambdaruntime.Start(binary, time.Minute, output, append([]string{
-		"AWS_ENDPOINT_URL_DYNAMODB=" + watchedEndpoint(t, p.endpoint, watches...), "TABLE_NAME=" + p.table, "FAULTS_TABLE_NAME=" + p.faults,
+		"AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "TABLE_NAME=" + p.table, "FAULTS_TABLE_NAME=" + p.faults,
 	}, env...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/boltstore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 	"github.com/microeventstore/microeventstore/runner"
 )
 
@@ -28,6 +29,13 @@ func TestIntegrationTheDemo(t *testing.T) {
 		if endpoint == "" {
 			t.Skip(name + " is not set to the address of a server: make integration does that")
 		}
+	}
+	var called iampolicy.Watch
+	for _, endpoint := range []*string{&streams, &tables} {
+		watched, stop, err := iampolicy.Proxy(*endpoint, &called)
+		require.NoError(t, err)
+		defer stop()
+		*endpoint = watched
 	}
 	name := fmt.Sprintf("mes-test-%d", time.Now().UnixNano())
 	env := map[string]string{
@@ -44,6 +52,11 @@ func TestIntegrationTheDemo(t *testing.T) {
 	require.NoError(t, run(ctx, []string{"-demo"}, os.Getenv, &out, io.Discard))
 	require.NoError(t, ctx.Err(), "it ended by itself")
 	require.Contains(t, out.String(), "order-42 is complete: 3 events\n", "once or more often")
+
+	allowed, err := iampolicy.ReadAll("../../dynamostore/doc.go", "../../runner/doc.go")
+	require.NoError(t, err)
+	itself := []string{"kinesis:CreateStream", "kinesis:DescribeStream", "kinesis:PutRecord"} // for the demonstration
+	require.NoError(t, iampolicy.Compare(iampolicy.Union(allowed, itself), called.Called(), false))
 }
 
 func TestWhatIsMissingIsSaid(t *testing.T) {

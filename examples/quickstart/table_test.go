@@ -15,12 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/stretchr/testify/require"
+
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
 // The same job, in a file and in DynamoDB: the same histories, the same counts, and
 // a second run that triggers nothing.
 func TestIntegrationTheSameInDynamoDB(t *testing.T) {
-	flags := dynamoDB(t)
+	var called iampolicy.Watch
+	flags := dynamoDB(t, &called)
 	inFile, fileSummary, err := quickstart(t, "", "-json")
 	require.NoError(t, err)
 	inTable, summary, err := quickstart(t, "", append(flags, "-json")...)
@@ -33,6 +36,10 @@ func TestIntegrationTheSameInDynamoDB(t *testing.T) {
 	again, _, err := quickstart(t, "", append(flags, "-json")...)
 	require.NoError(t, err)
 	require.Empty(t, again, "what was there before fires nothing")
+
+	allowed, err := iampolicy.ReadAll("../../dynamostore/doc.go", "../../runner/doc.go")
+	require.NoError(t, err)
+	require.NoError(t, iampolicy.Compare(allowed, called.Called(), false))
 }
 
 // histories returns the last history of each hash key.
@@ -45,8 +52,9 @@ func histories(t *testing.T, stdout string) map[string][]callEvent {
 	return last
 }
 
-// dynamoDB returns the flags for a table that is deleted in the end.
-func dynamoDB(t *testing.T) []string {
+// dynamoDB returns the flags for a table that is deleted in the end, on a server where
+// what is called is noted.
+func dynamoDB(t *testing.T, called *iampolicy.Watch) []string {
 	endpoint := os.Getenv("MES_DYNAMODB_ENDPOINT")
 	if endpoint == "" {
 		t.Skip("MES_DYNAMODB_ENDPOINT is not set to the address of a server: make integration does that")
@@ -54,7 +62,10 @@ func dynamoDB(t *testing.T) []string {
 	name := fmt.Sprintf("mes-test-%d", time.Now().UnixNano())
 	flags := []string{"-dynamodb", name}
 	if endpoint != "aws" {
-		flags = append(flags, "-endpoint", endpoint)
+		watched, stop, err := iampolicy.Proxy(endpoint, called)
+		require.NoError(t, err)
+		t.Cleanup(stop)
+		flags = append(flags, "-endpoint", watched)
 	} else {
 		endpoint = ""
 	}

@@ -34,6 +34,20 @@ func Read(file string) ([][]string, error) {
 	return policies, nil
 }
 
+// ReadAll returns all actions of the policies in some files: what a program may call
+// that does all that these allow.
+func ReadAll(files ...string) ([]string, error) {
+	var all []string
+	for _, file := range files {
+		policies, err := Read(file)
+		if err != nil {
+			return nil, err
+		}
+		all = Union(all, Union(policies...))
+	}
+	return all, nil
+}
+
 // Union returns all actions of some policies, sorted, each once.
 func Union(policies ...[]string) []string {
 	all := slices.Concat(policies...)

@@ -18,6 +18,9 @@ func TestPoliciesAreReadInTheirOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{"s:A", "s:B"}, {"s:A", "s:C"}}, policies)
 	require.Equal(t, []string{"s:A", "s:B", "s:C"}, Union(policies...))
+	all, err := ReadAll(file, file)
+	require.NoError(t, err)
+	require.Equal(t, []string{"s:A", "s:B", "s:C"}, all)
 
 	require.NoError(t, os.WriteFile(file, []byte("package p"), 0o600))
 	_, err = Read(file)
@@ -26,6 +29,8 @@ func TestPoliciesAreReadInTheirOrder(t *testing.T) {
 	_, err = Read(file)
 	require.ErrorContains(t, err, "policy 0 is no JSON")
 	_, err = Read(filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = ReadAll(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

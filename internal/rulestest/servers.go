@@ -18,6 +18,7 @@ import (
 
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/dynamostore"
+	"github.com/microeventstore/microeventstore/internal/iampolicy"
 	"github.com/microeventstore/microeventstore/kinesispublisher"
 	"github.com/microeventstore/microeventstore/rules"
 	"github.com/microeventstore/microeventstore/runner"
@@ -32,17 +33,17 @@ func OnServers(t *testing.T, service Service, records []mes.Record, byHand []mes
 	t.Helper()
 	config := serverConfig(t)
 	table := provision(t, dynamodb.NewFromConfig(config))
+	stream := createStream(t, onKinesis(config))
+	var called iampolicy.Watch // by the library, from here on
+	config.HTTPClient = called.Client(config.HTTPClient)
 	store, err := mes.New(dynamostore.New(dynamodb.NewFromConfig(config), table), service.Options...)
 	require.NoError(t, err)
-	config.BaseEndpoint = aws.String(os.Getenv("MES_KINESIS_ENDPOINT"))
-	client := kinesis.NewFromConfig(config)
-	stream := createStream(t, client)
+	client := onKinesis(config)
 
 	publisher := kinesispublisher.New(client, stream)
 	evaluator, err := rules.New(store, publisher, service.Rules(), rules.WithSource("test"))
 	require.NoError(t, err)
 	listener, trigger := mes.NewListener(store, service.Filter), evaluator.Trigger()
-	config.BaseEndpoint = aws.String(os.Getenv("MES_DYNAMODB_ENDPOINT"))
 	round := func() {
 		require.NoError(t, runner.Listen(t.Context(), runner.Kinesis(client, stream), listener, runner.UntilCaughtUp()))
 		require.NoError(t, runner.Trigger(t.Context(), runner.DynamoDBStream(dynamodbstreams.NewFromConfig(config), table), trigger, runner.UntilCaughtUp()))
@@ -70,6 +71,14 @@ func OnServers(t *testing.T, service Service, records []mes.Record, byHand []mes
 		ignore = append(ignore, e.Type)
 	}
 	check(t, c.published, want, want, ignore)
+	allowed, err := iampolicy.ReadAll("../../dynamostore/doc.go", "../../runner/doc.go", "../../kinesispublisher/doc.go")
+	require.NoError(t, err)
+	require.NoError(t, iampolicy.Compare(allowed, called.Called(), false))
+}
+
+func onKinesis(config aws.Config) *kinesis.Client {
+	config.BaseEndpoint = aws.String(os.Getenv("MES_KINESIS_ENDPOINT"))
+	return kinesis.NewFromConfig(config)
 }
 
 func serverConfig(t *testing.T) aws.Config {
