@@ -178,7 +178,7 @@ func (p *prober) streamProblem(d *types.TableDescription) string {
 	switch {
 	case want == "":
 		return "" // one that is on does no harm
-	case stream == nil || !aws.ToBool(stream.StreamEnabled):
+	case !streams(d):
 		return "its stream is off"
 	case stream.StreamViewType != want && stream.StreamViewType != types.StreamViewTypeNewAndOldImages:
 		return fmt.Sprintf("its stream shows %s and not %s", stream.StreamViewType, want)

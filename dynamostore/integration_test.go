@@ -337,7 +337,9 @@ func TestIntegrationProvisionAndCheck(t *testing.T) {
 	require.ErrorAs(t, Provision(t.Context(), s, name, other...), &mismatch)
 	require.NoError(t, Check(t.Context(), s, name, s.opts...), "nothing was changed")
 
-	if len(s.opts) > 0 {
+	if s.dynalite {
+		require.ErrorContains(t, Provision(t.Context(), s, s.name(t)), "needs WithoutStream")
+		require.ErrorContains(t, Provision(t.Context(), s, s.name(t), WithoutStream()), "needs WithoutTTL")
 		return
 	}
 	// Half made: by hand, without a stream and TTL.

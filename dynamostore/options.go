@@ -193,7 +193,8 @@ func WithStreamView(view types.StreamViewType) Option {
 }
 
 // WithoutStream makes [Provision] create a table without a change stream, and
-// lets [Check] pass one: for a table that no trigger reads.
+// lets [Check] pass one: for a table that no trigger reads, and for servers that
+// have no streams.
 func WithoutStream() Option {
 	return option(func(c *config) error {
 		c.stream = ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,7 +29,8 @@ const provisionTime = 5 * time.Minute
 // would be needed, because the keys are others, an index is missing, the stream shows too little or
 // TTL looks at another attribute, it returns a *[MismatchError] and changes
 // nothing more. Without a deadline it gives up after 5 minutes, and if there is no
-// answer at all as [WithMaxAttempts] says.
+// answer at all as [WithMaxAttempts] says. What a server that is not AWS lacks, the
+// error names, and the option that does without it.
 func Provision(ctx context.Context, client ProvisionAPI, table string, opts ...Option) error {
 	c, err := newConfig(client, table, opts)
 	if err != nil {
@@ -144,6 +146,24 @@ func (p *provisioner) create(ctx context.Context) error {
 	if inUse(err) {
 		return nil // somebody else made it, or an attempt before whose answer was lost
 	}
+	if p.config.stream != "" {
+		err = hint(err, "CreateTable", withoutStream)
+	}
+	return err
+}
+
+// What to do on servers that are not AWS, where they lack what the table shall have.
+const (
+	withoutStream = "a server that has no streams needs WithoutStream, and then no trigger can read the table"
+	withoutTTL    = "a server that has no TTL needs WithoutTTL"
+)
+
+// hint adds what to do to an error that a server answers with to what it does not know.
+func hint(err error, operation, text string) error {
+	var e *Error
+	if errors.As(err, &e) && e.Operation == operation && (e.Code == "ValidationException" || strings.HasPrefix(e.Code, "UnknownOperation")) {
+		e.text += "; " + text
+	}
 	return err
 }
 
@@ -151,9 +171,14 @@ func (p *provisioner) streamSpecification() *types.StreamSpecification {
 	return &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: p.config.stream}
 }
 
+// streams tells whether a table has a stream.
+func streams(d *types.TableDescription) bool {
+	return d.StreamSpecification != nil && aws.ToBool(d.StreamSpecification.StreamEnabled)
+}
+
 // stream switches the stream on, if it is off.
 func (p *provisioner) stream(ctx context.Context, d *types.TableDescription) (*types.TableDescription, error) {
-	if d.StreamSpecification != nil && aws.ToBool(d.StreamSpecification.StreamEnabled) {
+	if streams(d) {
 		return d, nil
 	}
 	err := p.caller.do(ctx, "UpdateTable", func(ctx context.Context, opt func(*dynamodb.Options)) error {
@@ -164,15 +189,18 @@ func (p *provisioner) stream(ctx context.Context, d *types.TableDescription) (*t
 		return err
 	})
 	if err != nil && !inUse(err) && !hasCode(err, "ValidationException") {
-		return nil, err
+		return nil, hint(err, "UpdateTable", withoutStream)
 	}
 	// It may also have been switched on meanwhile, which the next look shows.
 	description, waited := p.active(ctx)
 	if waited != nil {
 		return nil, waited
 	}
-	if err != nil && p.streamProblem(description) != "" {
-		return nil, err
+	switch problem := p.streamProblem(description); {
+	case err != nil && problem != "":
+		return nil, hint(err, "UpdateTable", withoutStream)
+	case problem != "" && !streams(description):
+		return nil, p.mismatch([]string{problem + " although it was switched on; " + withoutStream})
 	}
 	return description, nil
 }
@@ -208,7 +236,7 @@ func (p *provisioner) ttl(ctx context.Context) error {
 	if found, err = p.describeTTL(ctx); err == nil && p.ttlProblem(found) == "" {
 		return nil
 	}
-	return updated
+	return hint(updated, "UpdateTimeToLive", withoutTTL)
 }
 
 func inUse(err error) bool { return hasCode(err, "ResourceInUseException") }

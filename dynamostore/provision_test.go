@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithy "github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -156,6 +157,88 @@ func TestProvisionDestroysNothing(t *testing.T) {
 		}
 		require.ErrorAs(t, Check(t.Context(), s.client(), "events"), &mismatch, name)
 	}
+}
+
+// Servers that are not AWS may lack streams, TTL or both, each in its own way.
+func TestProvisionNamesTheOptionForAServerThatLacksSomething(t *testing.T) {
+	for name, test := range map[string]struct {
+		operation    string // that is not known
+		how          func() (*http.Response, error)
+		want, answer string
+		without      []Option
+	}{
+		"stream, as dynalite": {
+			"UpdateTable", func() (*http.Response, error) {
+				return refusal("ValidationException", "At least one of ProvisionedThroughput or BillingMode is required"), nil
+			}, "needs WithoutStream", "At least one of ProvisionedThroughput", []Option{WithoutStream()},
+		},
+		"stream, unknown": {
+			"UpdateTable", func() (*http.Response, error) { return refusal("UnknownOperationException", ""), nil },
+			"needs WithoutStream", "UnknownOperation", []Option{WithoutStream()},
+		},
+		"stream, refused when the table is made": {
+			"CreateTable", func() (*http.Response, error) {
+				return refusal("ValidationException", "StreamSpecification is not supported"), nil
+			},
+			"needs WithoutStream", "StreamSpecification is not supported", nil,
+		},
+		"TTL, as dynalite": {
+			"UpdateTimeToLive", func() (*http.Response, error) { return refusal("UnknownOperationException", ""), nil },
+			"needs WithoutTTL", "UnknownOperation", []Option{WithoutTTL()},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from := &control{status: "DISABLED"}
+				s := &stub{answer: func(c call) (*http.Response, error) {
+					if c.operation == test.operation {
+						return test.how()
+					}
+					r, err := from.answer(c)
+					if c.operation == "CreateTable" && test.operation == "UpdateTable" {
+						from.stream = "" // it does not mind
+					}
+					return r, err
+				}}
+				err := Provision(t.Context(), s.client(), "events")
+				require.ErrorContains(t, err, test.want)
+				require.ErrorContains(t, err, test.answer)
+				require.ErrorContains(t, err, test.operation+" failed")
+				var e *Error
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, test.operation, e.Operation)
+				var api smithy.APIError
+				require.ErrorAs(t, err, &api, "the SDK's own error")
+				if test.without != nil {
+					require.NoError(t, Provision(t.Context(), s.client(), "events", test.without...))
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		from := &control{created: true, keys: goodKeys, status: "DISABLED"}
+		s := &stub{answer: func(c call) (*http.Response, error) {
+			r, err := from.answer(c)
+			if c.operation == "UpdateTable" { // and nothing comes of it
+				from.stream = ""
+			}
+			return r, err
+		}}
+		err := Provision(t.Context(), s.client(), "events")
+		var mismatch *MismatchError
+		require.ErrorAs(t, err, &mismatch)
+		require.ErrorContains(t, err, "its stream is off although it was switched on; a server that has no streams needs WithoutStream")
+
+		refused := &stub{answer: func(c call) (*http.Response, error) {
+			if c.operation == "UpdateTable" {
+				return refusal("AccessDeniedException", "not authorized"), nil
+			}
+			return from.answer(c)
+		}}
+		err = Provision(t.Context(), refused.client(), "events")
+		require.ErrorContains(t, err, "AccessDenied")
+		require.NotContains(t, err.Error(), "WithoutStream", "it has streams, as far as anybody knows")
+	})
 }
 
 func TestCheckSaysAllThatDoesNotFit(t *testing.T) {
