@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -105,9 +106,19 @@ func provision(ctx context.Context, client *dynamodb.Client, name, leases string
 	ctx, cancel = context.WithTimeout(ctx, provisionTime)
 	defer cancel()
 	if err := dynamostore.Provision(ctx, client, name); err != nil {
-		return err
+		return needed(err)
 	}
 	return runner.ProvisionLeases(ctx, client, leases)
+}
+
+// needed adds what is to be done where the server lacks the stream or TTL: this
+// program can do without neither, whatever options there are.
+func needed(err error) error {
+	var refused *dynamostore.Error
+	if errors.As(err, &refused) && strings.HasPrefix(refused.Operation, "Update") && (refused.Code == "ValidationException" || refused.Code == "UnknownOperationException") {
+		return fmt.Errorf("%w (this program reads the table's stream and lets events expire: give -endpoint a server that has streams and TTL)", err)
+	}
+	return err
 }
 
 // configure is config.LoadDefaultConfig, with connections that can be closed in the

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/stretchr/testify/require"
 
+	"github.com/microeventstore/microeventstore/dynamostore"
 	"github.com/microeventstore/microeventstore/internal/iampolicy"
 )
 
@@ -95,6 +97,27 @@ func TestTheTableIsInOnePlace(t *testing.T) {
 		require.ErrorIs(t, err, errUsage)
 		require.Regexp(t, regexp.QuoteMeta(text), stderr)
 	}
+}
+
+func TestAServerWithoutStreamsIsSaid(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		if r.Header.Get("X-Amz-Target") == "DynamoDB_20120810.DescribeTable" {
+			_, _ = io.WriteString(w, `{"Table":{"TableName":"events","TableStatus":"ACTIVE",
+				"AttributeDefinitions":[{"AttributeName":"partitionKey","AttributeType":"S"},{"AttributeName":"eventId","AttributeType":"S"}],
+				"KeySchema":[{"AttributeName":"partitionKey","KeyType":"HASH"},{"AttributeName":"eventId","KeyType":"RANGE"}]}}`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest) // as dynalite does
+		_, _ = io.WriteString(w, `{"__type":"com.amazon.coral.validate#ValidationException","message":"At least one of BillingMode is required"}`)
+	}))
+	defer server.Close()
+	_, _, err := quickstart(t, "", "-dynamodb", "events", "-endpoint", server.URL)
+	require.ErrorContains(t, err, "give -endpoint a server that has streams")
+	require.ErrorContains(t, err, "WithoutStream")
+	var typed *dynamostore.Error
+	require.ErrorAs(t, err, &typed)
+	require.Equal(t, "ValidationException", typed.Code)
 }
 
 func TestAServerThatIsNotThereIsNotWaitedFor(t *testing.T) {
