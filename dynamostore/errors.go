@@ -34,6 +34,7 @@ type Error struct {
 	retryable bool
 	skew      bool // a clock that is wrong may be the cause
 	slow      bool // the attempt's time was over before there was an answer
+	elsewhere bool // what is at the endpoint sends all requests to another address
 }
 
 func newError(operation, text string, err error) *Error {
@@ -82,6 +83,12 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic with a %T", e.va
 // explain says what an error of the SDK means: in words, and whether the same
 // request may succeed later.
 func explain(operation string, link *link, err error) *Error {
+	if link.redirected() {
+		// It would be the same the next time, for every request.
+		e := newError(operation, fmt.Sprintf("HTTP status %d: the endpoint sends us elsewhere, which is not followed; set the address it means", link.status), err)
+		e.elsewhere = true
+		return e
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return explainAPI(operation, api, err)

@@ -218,6 +218,9 @@ func (t *Table) writeChunk(ctx context.Context, chunk []write, failed *failures)
 		}
 		if err := retries.wait(ctx, cause, progress); err != nil {
 			failed.addAll(left, err)
+			if cause.elsewhere {
+				return err
+			}
 			switch cause.Code {
 			case "AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException", "ExpiredTokenException":
 				return err

@@ -46,11 +46,12 @@ func (l *link) statusText() string {
 	if l.status == 0 || l.status == http.StatusOK {
 		return ""
 	}
-	if l.status >= 300 && l.status < 400 {
-		return fmt.Sprintf(", HTTP status %d: the endpoint sends us elsewhere, which is not followed; set the address it means", l.status)
-	}
 	return fmt.Sprintf(", HTTP status %d", l.status)
 }
+
+// redirected tells whether the answer sends us elsewhere. Whatever else is in it,
+// it is none of DynamoDB's.
+func (l *link) redirected() bool { return l.status >= 300 && l.status < 400 }
 
 // install is an option of one call.
 func (l *link) install(o *dynamodb.Options) {
@@ -79,8 +80,11 @@ func (l *link) Do(request *http.Request) (*http.Response, error) {
 	}
 	response, err := next.Do(request)
 	if err != nil {
-		if response != nil && response.Body != nil {
-			_ = response.Body.Close()
+		if response != nil { // a redirection that the client did not want to follow
+			l.status = response.StatusCode
+			if response.Body != nil {
+				_ = response.Body.Close()
+			}
 		}
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // An Error says why a record was not accepted. Its text holds neither keys nor
@@ -73,7 +74,12 @@ func explain(err error) *Error {
 	var api smithy.APIError
 	var panicked *panicError
 	var unreadable *smithy.DeserializationError
+	var response *smithyhttp.ResponseError
 	switch {
+	case errors.As(err, &response) && response.HTTPStatusCode() >= 300 && response.HTTPStatusCode() < 400:
+		// It would be the same the next time.
+		e.text = fmt.Sprintf("HTTP status %d: the endpoint sends us elsewhere; set the address it means", response.HTTPStatusCode())
+		e.retryable = false
 	case errors.As(err, &api):
 		e.Code = api.ErrorCode()
 		e.text = "Kinesis says " + printable(e.Code)

@@ -446,6 +446,32 @@ func TestOverHTTP(t *testing.T) {
 	require.NoError(t, checkCalled(false), "promise 19")
 }
 
+// It would be the same the next time, and it is not the event's fault.
+func TestPromise13ARedirectionIsNotTriedAgain(t *testing.T) {
+	for _, body := range []string{"", "<html>secret</html>", `{"__type":"InternalFailure","message":"secret"}`} {
+		var requests atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			requests.Add(1)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			_, _ = io.WriteString(w, body)
+		}))
+		transport := &http.Transport{}
+		client := kinesis.New(kinesis.Options{
+			BaseEndpoint: &server.URL, Region: "us-east-1", HTTPClient: called.Client(&http.Client{Transport: transport}),
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+			}),
+		})
+		err := New(client, "events").Publish(t.Context(), anEvent("1", "p", 0))
+		require.ErrorContains(t, err, "HTTP status 307: the endpoint sends us elsewhere")
+		require.NotContains(t, err.Error(), "secret")
+		require.False(t, mes.IsPermanent(err))
+		require.EqualValues(t, 1, requests.Load())
+		transport.CloseIdleConnections()
+		server.Close()
+	}
+}
+
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	for text, p := range map[string]*Publisher{
 		"the client is nil":      New((*kinesis.Client)(nil), "events"),
