@@ -11,6 +11,7 @@ import (
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/arena"
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
+	"github.com/microeventstore/microeventstore/internal/pageway"
 )
 
 // GetMicroEventStore returns the events of a hash key, oldest first, or the part
@@ -219,27 +220,7 @@ func ceilMilliseconds(t time.Time) time.Time {
 }
 
 // A way is what is remembered of the pages before.
-type way struct {
-	previous string // the range key of the last item
-
-	// Of empty pages in a row: how many there were, and where one of them led. That
-	// is the one of the last power of two (Brent's way to find a circle of any size).
-	empty int
-	mark  string
-}
-
-// circles notes where an empty page leads. It tells, sooner or later, whether such
-// pages go round.
-func (w *way) circles(next string) bool {
-	w.empty++
-	if w.empty > 1 && next == w.mark {
-		return true
-	}
-	if w.empty&(w.empty-1) == 0 {
-		w.mark = next
-	}
-	return false
-}
+type way = pageway.Way
 
 // page reads one page and sees that it can be right.
 func (s *Store) page(ctx context.Context, query driver.Query, way *way) (driver.Page, error) {
@@ -254,21 +235,8 @@ func (s *Store) page(ctx context.Context, query driver.Query, way *way) (driver.
 	if err != nil {
 		return driver.Page{}, fmt.Errorf("query: %w", err)
 	}
-	switch {
-	case len(page.Items) > 0:
-		way.empty = 0
-	case page.Next != "" && way.circles(page.Next):
-		return driver.Page{}, fmt.Errorf("query: %w: empty pages lead in a circle", ErrCorrupt)
-	}
-	for i := range page.Items {
-		item := &page.Items[i]
-		if item.HashKey != query.HashKey {
-			return driver.Page{}, fmt.Errorf("query: %w: an item belongs to another hash key", ErrCorrupt)
-		}
-		if way.previous != "" && (item.RangeKey <= way.previous) != query.Descending || item.RangeKey == way.previous {
-			return driver.Page{}, fmt.Errorf("query: %w: the items are not in the order of their range keys", ErrCorrupt)
-		}
-		way.previous = item.RangeKey
+	if err := way.Check(&query, &page); err != nil {
+		return driver.Page{}, fmt.Errorf("query: %w: %w", ErrCorrupt, err)
 	}
 	return page, nil
 }

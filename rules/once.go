@@ -12,6 +12,7 @@ import (
 	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/markers"
+	"github.com/microeventstore/microeventstore/internal/pageway"
 )
 
 // The markers of a rule with Once. A claim is put if it is absent and never
@@ -209,14 +210,18 @@ func stateOf(items []driver.Item) state {
 // read reads the markers that begin with a prefix.
 func (o *onces) read(ctx context.Context, prefix string) error {
 	var items []driver.Item
+	var way pageway.Way
 	query := driver.Query{HashKey: o.hashKey, From: prefix, To: prefix + "\U0010FFFF", Consistent: true}
 	for {
 		page, err := o.store.Table().Query(ctx, query)
 		if err != nil {
 			return fmt.Errorf("read the markers: %w", err)
 		}
+		if err := way.Check(&query, &page); err != nil {
+			return fmt.Errorf("read the markers: %w: %w", mes.ErrCorrupt, err)
+		}
 		for _, item := range page.Items {
-			if item.HashKey == o.hashKey && strings.HasPrefix(item.RangeKey, prefix) {
+			if strings.HasPrefix(item.RangeKey, prefix) {
 				items = append(items, item)
 			}
 		}

@@ -344,3 +344,40 @@ func TestOnceAMarkerThatCannotBeReadFails(t *testing.T) {
 	require.NoError(t, w.table.Put(t.Context(), []driver.Item{{HashKey: "p", RangeKey: "\x01once\x01ready\x01claim", Event: []byte(`{}`)}}))
 	require.ErrorIs(t, w.fire(), mes.ErrCorrupt)
 }
+
+// A circling answers queries of markers with pages that lead nowhere.
+type circling struct {
+	*memorytable.Table
+	circle, queries int
+	other           bool // what it answers belongs to another hash key
+}
+
+func (c *circling) Query(ctx context.Context, query driver.Query) (driver.Page, error) {
+	if !strings.HasPrefix(query.From, driver.MarkerPrefix) {
+		return c.Table.Query(ctx, query)
+	}
+	c.queries++
+	if c.other {
+		return driver.Page{Items: []driver.Item{{HashKey: "other", RangeKey: query.From + "claim"}}, Consistent: true}, nil
+	}
+	return driver.Page{Next: fmt.Sprint("round ", c.queries%c.circle), Consistent: true}, nil
+}
+
+func TestPromise14MarkersAreNotReadInACircle(t *testing.T) {
+	for _, circle := range []int{0, 1, 2, 7, 100} { // 0: another hash key's
+		w := newWorld(t, []rules.Rule{ready()})
+		table := &circling{Table: w.table, circle: circle, other: circle == 0}
+		var err error
+		w.store, err = mes.New(table, mes.WithTTL(mes.NeverExpire()))
+		require.NoError(t, err)
+		windowed := ready()
+		windowed.Last = 5 // which does not come by the markers
+		w.use([]rules.Rule{windowed})
+		w.save(event(t, "1", "packed", "p", 1), event(t, "2", "paid", "p", 2))
+		err = w.fire()
+		require.ErrorIs(t, err, mes.ErrCorrupt)
+		require.ErrorContains(t, err, "read the markers")
+		require.Empty(t, w.stream.ids(), "nobody knows whether it was done")
+		require.LessOrEqual(t, table.queries, 2*4*(circle+1), "two changes")
+	}
+}
