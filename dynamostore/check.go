@@ -132,7 +132,7 @@ func (p *prober) keyProblems(d *types.TableDescription) (problems []string) {
 		name, ok := found[key.kind]
 		switch {
 		case !ok:
-			problems = append(problems, fmt.Sprintf("it has no %s key, which should be %s", key.kind, key.name))
+			problems = append(problems, fmt.Sprintf("it has no %s key, which should be %s (a table's keys stay as they are: use another one)", key.kind, key.name))
 		case name != key.name:
 			problems = append(problems, fmt.Sprintf("its %s key is %s and not %s", key.kind, name, key.name))
 		case kinds[name] != types.ScalarAttributeTypeS:

@@ -197,7 +197,9 @@ func explainAPI(operation string, api smithy.APIError, err error) *Error {
 	code := api.ErrorCode()
 	text := printable(code)
 	plain := plainMessage(operation, code) && api.ErrorMessage() != ""
-	if meaning := meaning(code); meaning != "" && (!plain || code != "ValidationException") {
+	if misfit := misfitOf(api); misfit != fits && !plain {
+		text += ": " + misfit.text()
+	} else if meaning := meaning(code); meaning != "" && (!plain || code != "ValidationException") {
 		text += ": " + meaning
 	}
 	if plain {

@@ -20,6 +20,7 @@ import (
 	smithy "github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
+	mes "github.com/microeventstore/microeventstore"
 	"github.com/microeventstore/microeventstore/driver"
 )
 
@@ -226,11 +227,43 @@ func TestIntegrationATableWithoutARangeKeyIsNoticed(t *testing.T) {
 
 	table := New(s.Client, name, s.opts...)
 	err = table.Put(t.Context(), items(3))
-	require.ErrorContains(t, err, "Check tells whether the table fits")
-	require.NotErrorIs(t, err, driver.ErrInvalidItem, "it is not the events that are at fault")
-	page, err := table.Query(t.Context(), driver.Query{HashKey: items(1)[0].HashKey, Consistent: true})
+	noticed := func(err error) {
+		t.Helper()
+		require.ErrorContains(t, err, "the table has no RANGE key, as it seems")
+		require.ErrorContains(t, err, "use a table that Provision makes, or that Check passes")
+		require.NotErrorIs(t, err, driver.ErrInvalidItem, "it is not the events that are at fault")
+		require.NotErrorIs(t, err, driver.ErrConflict)
+		leaksNothing(t, err)
+	}
+	noticed(err)
+	stored, err := s.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: &name, Key: attributes{"partitionKey": text(items(1)[0].HashKey)}, ConsistentRead: aws.Bool(true),
+	})
 	require.NoError(t, err)
-	require.Empty(t, page.Items, "none was put in another's place")
+	require.Empty(t, stored.Item, "none was put in another's place")
+
+	// One event at a time it takes, whatever is there: whoever reads notices.
+	require.NoError(t, table.Put(t.Context(), items(1)))
+	for _, query := range []driver.Query{{}, {From: "a"}, {To: "z"}, {From: "a", To: "z"}, {Descending: true, Limit: 1}} {
+		query.HashKey = items(1)[0].HashKey
+		_, err := table.Query(t.Context(), query)
+		noticed(err)
+	}
+	noticed(table.PutIfAbsent(t.Context(), items(2)[1:]))
+	_, err = table.Delete(t.Context(), items(1)[0].HashKey)
+	noticed(err)
+	store, err := mes.New(table)
+	require.NoError(t, err)
+	trigger := mes.NewTrigger(store, func(context.Context, *mes.MicroEventStore) error {
+		t.Error("it was called with a history that is not whole")
+		return nil
+	}, mes.WithFaultHandler(func(context.Context, mes.Fault) error {
+		t.Error("a change was set aside")
+		return nil
+	}))
+	var batch *mes.BatchError
+	require.ErrorAs(t, trigger.Handle(t.Context(), []mes.Change{{Kind: mes.Inserted, HashKey: items(1)[0].HashKey, RangeKey: "gone"}}), &batch)
+	noticed(batch.Failures[0].Err)
 
 	var wrong *MismatchError
 	require.ErrorAs(t, Check(t.Context(), s, name, s.opts...), &wrong)

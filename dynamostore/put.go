@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -238,17 +237,7 @@ func splits(e *Error) bool {
 		return false
 	}
 	var api smithy.APIError
-	if !errors.As(e, &api) {
-		return false
-	}
-	// Duplicates there are none, but in a table that has no range key: split up, one
-	// event would take the place of another.
-	for _, sign := range [...]string{"does not match the schema", "required keys", "Missing the key", "Type mismatch for key", "contains duplicates"} {
-		if strings.Contains(api.ErrorMessage(), sign) {
-			return false
-		}
-	}
-	return true
+	return errors.As(e, &api) && misfitOf(api) == fits
 }
 
 // write sends one request, once, and returns the writes that were not made.

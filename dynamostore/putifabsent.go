@@ -74,7 +74,11 @@ func (t *Table) putIfAbsent(ctx context.Context, item *driver.Item) error {
 			}
 		}
 		if len(stored) > 0 {
-			if found, _ := t.layout.keyOf(stored); found != key {
+			switch found, _ := t.layout.keyOf(stored); {
+			case found == key:
+			case found.hashKey == key.hashKey:
+				return wrongAnswer("PutItem", noRangeKey.text())
+			default:
 				return wrongAnswer("PutItem", "the answer holds an item of another key")
 			}
 			return t.compare(item, stored)

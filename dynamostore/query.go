@@ -67,8 +67,16 @@ func (t *Table) Query(ctx context.Context, query driver.Query) (driver.Page, err
 	return t.page(&query, after, output, codec)
 }
 
+// leastRangeKey sorts before all others: none is empty.
+const leastRangeKey = "\x00"
+
 func (t *Table) queryInput(query driver.Query) *dynamodb.QueryInput {
 	names := t.layout.names
+	if query.From == "" && query.To == "" {
+		// Of a table with another RANGE key, or none, DynamoDB refuses that. Without
+		// it such a table would answer, with the last event of many.
+		query.From = leastRangeKey
+	}
 	input := &dynamodb.QueryInput{
 		TableName:                 &t.name,
 		ConsistentRead:            aws.Bool(query.Consistent),
@@ -89,9 +97,7 @@ func (t *Table) queryInput(query driver.Query) *dynamodb.QueryInput {
 		condition += " AND #r <= :to"
 	}
 	input.KeyConditionExpression = &condition
-	if query.From != "" || query.To != "" {
-		input.ExpressionAttributeNames["#r"] = names.RangeKey
-	}
+	input.ExpressionAttributeNames["#r"] = names.RangeKey
 	if query.From != "" {
 		input.ExpressionAttributeValues[":from"] = text(query.From)
 	}
