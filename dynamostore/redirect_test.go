@@ -14,29 +14,37 @@ import (
 	"github.com/microeventstore/microeventstore/driver"
 )
 
-// redirections are the forms in which a server sends a request elsewhere. One has
+// redirections are servers that send requests elsewhere, each in a form of its own. One has
 // what an error of DynamoDB has, one breaks off.
-func redirections() map[string]*http.Response {
-	forms := make(map[string]*http.Response)
+func redirections() map[string]func() *stub {
+	forms := make(map[string]func() *stub)
+	add := func(name string, answer func(call) (*http.Response, error)) {
+		forms[name] = func() *stub { return &stub{answer: answer} }
+	}
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusNotModified, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
-		forms[fmt.Sprint(status)] = answer(status, "")
-		forms[fmt.Sprint(status, " with a page")] = answer(status, "<html>secret</html>")
+		for name, body := range map[string]string{"": "", " with a page": "<html>secret</html>"} {
+			add(fmt.Sprint(status, name), func(call) (*http.Response, error) { return answer(status, body), nil })
+		}
 	}
 	for _, code := range []string{"ValidationException", "ThrottlingException", "AccessDeniedException"} {
-		refused := refusal(code, "secret")
-		refused.StatusCode = http.StatusTemporaryRedirect
-		forms[code] = refused
+		add(code, func(call) (*http.Response, error) {
+			r := refusal(code, "secret")
+			r.StatusCode = http.StatusTemporaryRedirect
+			return r, nil
+		})
 	}
-	forms["cut"] = cut(answer(http.StatusTemporaryRedirect, "<html>secret</html>"))
+	add("cut", func(call) (*http.Response, error) {
+		return cut(answer(http.StatusTemporaryRedirect, "<html>secret</html>")), nil
+	})
 	return forms
 }
 
 // It would be the same the next time, so there is no next time.
 func TestPromise13ARedirectionIsNotTriedAgain(t *testing.T) {
-	for form := range redirections() {
+	for form, redirect := range redirections() {
 		for name, operation := range operations {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stub{answer: func(call) (*http.Response, error) { return redirections()[form], nil }}
+				s := redirect()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // which it would try for
 				defer cancel()
 				began := time.Now()
@@ -78,8 +86,8 @@ func TestPromise13RedirectionsInACircleAreNotTriedAgain(t *testing.T) {
 
 // It is not the record's fault, whatever the answer looks like.
 func TestPromise09ARedirectionIsNoFault(t *testing.T) {
-	for form := range redirections() {
-		s := &stub{answer: func(call) (*http.Response, error) { return redirections()[form], nil }}
+	for form, redirect := range redirections() {
+		s := redirect()
 		store, err := mes.New(s.table(), mes.WithTTL(mes.NeverExpire()))
 		require.NoError(t, err)
 		set := func(context.Context, mes.Fault) error {

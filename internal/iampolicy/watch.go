@@ -74,6 +74,7 @@ func (t transport) CloseIdleConnections() {
 
 // A Doer is what the SDK's clients take for an HTTP client.
 type Doer interface {
+	// Do sends a request.
 	Do(r *http.Request) (*http.Response, error)
 }
 
