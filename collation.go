@@ -210,7 +210,7 @@ func (m *MicroEventStore) include(e Event) {
 func (s *Store) lookup(ctx context.Context, hashKey, rangeKey string) (e Event, found, consistent bool, err error) {
 	options := &readOptions{exactly: rangeKey}
 	options.limit(false)
-	consistent, err = s.scan(ctx, hashKey, options, func(event *Event, _ int) bool {
+	consistent, err = s.scan(ctx, hashKey, options, nil, func(event *Event) bool {
 		e, found = *event, true
 		return false
 	})

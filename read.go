@@ -72,7 +72,7 @@ func (s *Store) Events(ctx context.Context, hashKey string, opts ...ReadOption) 
 			return
 		}
 		stopped := false
-		_, err = s.scan(ctx, hashKey, options, func(e *Event, _ int) bool {
+		_, err = s.scan(ctx, hashKey, options, nil, func(e *Event) bool {
 			stopped = !next(e)
 			return !stopped
 		})
@@ -85,11 +85,7 @@ func (s *Store) Events(ctx context.Context, hashKey string, opts ...ReadOption) 
 // history reads all that the options select. consistent is what the table says of
 // its answer.
 func (s *Store) history(ctx context.Context, hashKey string, options *readOptions) (events []Event, consistent bool, err error) {
-	consistent, err = s.scan(ctx, hashKey, options, func(e *Event, more int) bool {
-		if cap(events) == len(events) {
-			events = slices.Grow(events, max(1, more))
-		}
-		events = append(events, *e)
+	consistent, err = s.scan(ctx, hashKey, options, &events, func(e *Event) bool {
 		return options.last == 0 || len(events) < options.last || !options.reach.IsZero() && !e.Timestamp.Before(options.reach)
 	})
 	if err != nil {
@@ -102,9 +98,10 @@ func (s *Store) history(ctx context.Context, hashKey string, options *readOption
 }
 
 // scan calls visit for each event that the options select, oldest first, or with
-// Last newest first, until visit returns false. visit is also given how many
-// items of the page there are left, this one included.
-func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, visit func(e *Event, more int) bool) (consistent bool, err error) {
+// Last newest first, until visit returns false. It also appends them to into, if
+// that is not nil. An event takes 280 bytes without its JSON, so it is made in its
+// place there where there is room, and not moved to it.
+func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, into *[]Event, visit func(e *Event) bool) (consistent bool, err error) {
 	if ctx == nil {
 		return false, errNilContext
 	}
@@ -116,7 +113,7 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 	consistent = true
 	count, size := 0, int64(0)
 	var way way
-	var e Event           // one for all: visit takes its address
+	var single Event      // where there is no place for it
 	var shared arena.Text // of all events
 	for {
 		page, err := s.page(ctx, query, &way)
@@ -138,10 +135,14 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 			if item.RangeKey == options.after || item.RangeKey == options.before {
 				continue
 			}
-			if err := s.restore(&e, item, &shared); err != nil {
+			e := &single
+			if into != nil && len(*into) < cap(*into) {
+				e = &(*into)[:cap(*into)][len(*into)] // again, if this one is not selected
+			}
+			if err := s.restore(e, item, &shared); err != nil {
 				return false, err
 			}
-			if selected, err := options.selects(&e); err != nil {
+			if selected, err := options.selects(e); err != nil {
 				return false, err
 			} else if !selected {
 				continue
@@ -154,7 +155,15 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 			if size > options.maxBytes {
 				return false, &LimitError{Option: "MaxBytes", Limit: options.maxBytes}
 			}
-			if !visit(&e, len(page.Items)-i) {
+			switch {
+			case into == nil:
+			case e == &single:
+				// Room for the rest of the page, now that one of it was selected.
+				*into = append(slices.Grow(*into, len(page.Items)-i), single)
+			default:
+				*into = (*into)[:len(*into)+1]
+			}
+			if !visit(e) {
 				return consistent, nil
 			}
 		}

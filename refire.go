@@ -59,7 +59,7 @@ func (t *Trigger) refire(ctx context.Context, hashKey string) (*triggerBatch, er
 	all := new(readOptions)
 	all.limit(true) // the handler's own read has the trigger's limits
 	var changes []Change
-	_, err := t.store.scan(ctx, hashKey, all, func(e *Event, _ int) bool {
+	_, err := t.store.scan(ctx, hashKey, all, nil, func(e *Event) bool {
 		changes = append(changes, Change{Kind: Inserted, HashKey: hashKey, RangeKey: e.RangeKey})
 		return true
 	})
