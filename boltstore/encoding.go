@@ -169,19 +169,26 @@ type storedItem struct {
 // decodeItem verifies and takes apart a record of the bucket of items.
 func decodeItem(key, value []byte) (storedItem, error) {
 	var s storedItem
+	err := s.decode(key, value)
+	return s, err
+}
+
+// decode is decodeItem for those who have room for an item, which is large. After
+// an error it may hold anything.
+func (s *storedItem) decode(key, value []byte) error {
 	if len(value) > maxValueSize {
-		return s, damaged("an item is too long")
+		return damaged("an item is too long")
 	}
 	body, err := openRecord(key, value)
 	if err != nil {
-		return s, err
+		return err
 	}
 	var ok bool
 	if s.hashKey, s.rangeKey, ok = splitItemKey(key); !ok {
-		return s, damaged("the key of an item")
+		return damaged("the key of an item")
 	}
 	if len(body) < 1+sequenceSize || body[0]&^knownFlags != 0 {
-		return s, damaged("the flags of an item")
+		return damaged("the flags of an item")
 	}
 	s.flags = body[0]
 	tail := len(body) - sequenceSize
@@ -190,7 +197,7 @@ func decodeItem(key, value []byte) (storedItem, error) {
 
 	ttl := r.uvarint()
 	if ttl > math.MaxInt64 {
-		return s, damaged("the TTL of an item")
+		return damaged("the TTL of an item")
 	}
 	s.ttl = int64(ttl)
 	s.millis = zeroTimeMillis
@@ -207,9 +214,9 @@ func decodeItem(key, value []byte) (storedItem, error) {
 	}
 	s.event = r.rest
 	if r.failed {
-		return s, damaged("the lengths in an item")
+		return damaged("the lengths in an item")
 	}
-	return s, nil
+	return nil
 }
 
 // time returns when the event happened.

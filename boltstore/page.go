@@ -58,15 +58,16 @@ func (b *pageBuilder) page(ctx context.Context, t *Table, query *driver.Query) (
 	if len(b.found) == 0 {
 		return page, nil
 	}
+	t.reads.Add(int64(len(b.found)))
 	page.Items = make([]driver.Item, len(b.found))
+	var stored storedItem // one for all: it is large
 	for i := range b.found {
 		if i%checkEvery == checkEvery-1 {
 			if err := ctx.Err(); err != nil {
 				return driver.Page{}, err
 			}
 		}
-		stored, err := t.readItem(b.found[i].key, b.found[i].value)
-		if err != nil {
+		if err := stored.decode(b.found[i].key, b.found[i].value); err != nil {
 			return driver.Page{}, err
 		}
 		b.fill(page.Items[:i+1], query, &stored)
