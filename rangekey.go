@@ -55,13 +55,13 @@ func (f RangeKeyFunc) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
 //
 // An event without a timestamp or an id is an error, and so is a time that does
 // not fit: before the year -29719 or after 318857.
-func TimeAndID() RangeKey { return timeAndID{} }
+func TimeAndID() RangeKey { return new(timeAndID) }
 
 // EventID uses the event's id as it is. The order is that of the bytes of the
 // ids, which is the order of time only if the ids were made so; for UUIDs and
 // ULIDs use [TimeUUID]. An event whose timestamp may change keeps its place
 // under this key. An empty id is an error.
-func EventID() RangeKey { return eventID{} }
+func EventID() RangeKey { return new(eventID) }
 
 // SequenceNumber puts events in the order in which their shard holds them: the
 // key is the record's sequence number, padded with zeros to 56 digits, then '.'
@@ -77,7 +77,7 @@ func EventID() RangeKey { return eventID{} }
 // and 129 digits, and sorts after all shorter ones. Zeros in front of a number
 // do not count. A number that is missing, longer, or not made of digits, and a
 // negative place are errors.
-func SequenceNumber() RangeKey { return sequenceNumber{} }
+func SequenceNumber() RangeKey { return new(sequenceNumber) }
 
 // The types are empty, so that a store can tell by its type what a key promises.
 type (
@@ -98,38 +98,23 @@ var (
 	errSequenceSub     = errors.New("range key SequenceNumber: the sub-sequence is negative; correct the source, or use TimeAndID")
 )
 
-func (timeAndID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
-	if e.ID == "" {
-		return dst, errTimeAndIDNoID
+func (*timeAndID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
+	id, sec := e.ID, uint64(e.Timestamp.Unix())
+	if len(id) != usualID || sec >= usualSeconds {
+		return appendTimeAndID(dst, e)
 	}
-	sec, before, ok := timeSeconds(e.Timestamp)
-	if !ok {
-		return dst, errTimeAndIDTime
-	}
-	if before && e.Timestamp.IsZero() {
-		return dst, errTimeAndIDNoTime
-	}
-	// As in appendTimePrefix, which is too long to be inlined.
-	high := digits8(sec / 1e5)
-	low := digits8(sec%1e5*1000 + uint64(e.Timestamp.Nanosecond())/1e6)
-	if before {
-		high -= '0' - '-'
-	}
-	id, at := e.ID, len(dst)
-	dst = extend(dst, timePrefixLen+1+len(id))
-	if len(id) != usualID {
-		key := (*[timePrefixLen + 1]byte)(dst[at:])
-		binary.LittleEndian.PutUint64(key[0:], high)
-		binary.LittleEndian.PutUint64(key[8:], low)
-		key[16] = '#'
-		copy(dst[at+timePrefixLen+1:], id)
-		return dst, nil
-	}
-	// Its words go faster one by one than through a call.
+	at := len(dst)
+	dst = extend(dst, timePrefixLen+1+usualID)
 	key := (*[timePrefixLen + 1 + usualID]byte)(dst[at:])
+	// As in appendTimePrefix, which is too long to be inlined, with divisions that
+	// take one multiplication: the first is sec / 1e5.
+	upper := sec >> 5 * 703_687_442 >> 41
+	high := digits8(upper)
+	low := digits8((sec-upper*1e5)*1000 + uint64(uint32(e.Timestamp.Nanosecond())/1e6))
 	binary.LittleEndian.PutUint64(key[0:], high)
 	binary.LittleEndian.PutUint64(key[8:], low)
 	key[16] = '#'
+	// Its words go faster one by one than through a call.
 	binary.LittleEndian.PutUint64(key[17:], load8(id[0:8]))
 	binary.LittleEndian.PutUint64(key[25:], load8(id[8:16]))
 	binary.LittleEndian.PutUint64(key[33:], load8(id[16:24]))
@@ -138,8 +123,29 @@ func (timeAndID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
 	return dst, nil
 }
 
-// usualID is how long most ids are: as long as a UUID.
-const usualID = 36
+// appendTimeAndID makes the key of any time and any id.
+func appendTimeAndID(dst []byte, e *Event) ([]byte, error) {
+	switch {
+	case e.ID == "":
+		return dst, errTimeAndIDNoID
+	case e.Timestamp.IsZero():
+		return dst, errTimeAndIDNoTime
+	}
+	longer, ok := appendTimePrefix(dst, e.Timestamp)
+	if !ok {
+		return dst, errTimeAndIDTime
+	}
+	longer = append(longer, '#')
+	return append(longer, e.ID...), nil
+}
+
+const (
+	// usualID is how long most ids are: as long as a UUID.
+	usualID = 36
+	// usualSeconds is where, in the year 2514, the first division of the key of a
+	// usual time begins to be wrong: 703687442 is 2^41 / 3125, rounded up.
+	usualSeconds = 1 << 34
+)
 
 // timePrefixLen is how long the time in a TimeAndID key is.
 const timePrefixLen = 16
@@ -192,7 +198,7 @@ func digits8(v uint64) uint64 {
 // zeros8 is "00000000" in a word.
 const zeros8 = 0x3030_3030_3030_3030
 
-func (eventID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
+func (*eventID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
 	if e.ID == "" {
 		return dst, errEventIDNoID
 	}
@@ -206,40 +212,32 @@ const (
 		"0000000000000000000000000000000000000000000000000000000000000000" // 129
 )
 
-func (sequenceNumber) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
-	number := e.Meta.SequenceNumber
-	if len(number) == sequenceDigits && uint64(e.Meta.SubSequence) < 10 {
-		if longer, ok := appendUsualSequence(dst, number, byte(e.Meta.SubSequence)); ok {
-			return longer, nil
-		}
+func (*sequenceNumber) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
+	number, place := e.Meta.SequenceNumber, uint64(e.Meta.SubSequence)
+	if len(number) != sequenceDigits || place > 9 {
+		return appendSequence(dst, number, int64(place))
 	}
-	return appendSequence(dst, number, e.Meta.SubSequence)
-}
-
-// appendUsualSequence is appendSequence for a number as Kinesis makes it, of 56
-// digits, and a place of one digit, as nearly all are. It is false, and dst as it
-// was, for what is no number.
-func appendUsualSequence(dst []byte, number string, sub byte) ([]byte, bool) {
-	_ = number[55]
-	a, b, c, d := load8(number[0:8]), load8(number[8:16]), load8(number[16:24]), load8(number[24:32])
-	e, f, g := load8(number[32:40]), load8(number[40:48]), load8(number[48:56])
-	if (notDigits(a)|notDigits(b)|notDigits(c)|notDigits(d)|notDigits(e)|notDigits(f)|notDigits(g))&highHalves != 0 {
-		return dst, false
+	// A number as Kinesis makes it, of 56 digits, and a place of one digit, as nearly
+	// all are: word by word.
+	n0, n1, n2, n3 := load8(number[0:8]), load8(number[8:16]), load8(number[16:24]), load8(number[24:32])
+	n4, n5, n6 := load8(number[32:40]), load8(number[40:48]), load8(number[48:56])
+	if (notDigits(n0)|notDigits(n1)|notDigits(n2)|notDigits(n3)|notDigits(n4)|notDigits(n5)|notDigits(n6))&highHalves != 0 {
+		return dst, errSequenceDigits
 	}
 	at := len(dst)
 	dst = extend(dst, sequenceDigits+20)
 	key := (*[sequenceDigits + 20]byte)(dst[at:])
-	binary.LittleEndian.PutUint64(key[0:], a)
-	binary.LittleEndian.PutUint64(key[8:], b)
-	binary.LittleEndian.PutUint64(key[16:], c)
-	binary.LittleEndian.PutUint64(key[24:], d)
-	binary.LittleEndian.PutUint64(key[32:], e)
-	binary.LittleEndian.PutUint64(key[40:], f)
-	binary.LittleEndian.PutUint64(key[48:], g)
+	binary.LittleEndian.PutUint64(key[0:], n0)
+	binary.LittleEndian.PutUint64(key[8:], n1)
+	binary.LittleEndian.PutUint64(key[16:], n2)
+	binary.LittleEndian.PutUint64(key[24:], n3)
+	binary.LittleEndian.PutUint64(key[32:], n4)
+	binary.LittleEndian.PutUint64(key[40:], n5)
+	binary.LittleEndian.PutUint64(key[48:], n6)
 	binary.LittleEndian.PutUint64(key[56:], zeros8-'0'+'.')
 	binary.LittleEndian.PutUint64(key[64:], zeros8)
-	binary.LittleEndian.PutUint32(key[72:], zeros8&0xffff_ffff+uint32(sub)<<24)
-	return dst, true
+	binary.LittleEndian.PutUint32(key[72:], uint32(zeros8&0xffff_ffff+place<<24))
+	return dst, nil
 }
 
 func appendSequence(dst []byte, number string, place int64) ([]byte, error) {

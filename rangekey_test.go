@@ -162,6 +162,29 @@ func TestDigits8(t *testing.T) {
 	}
 }
 
+// The usual times have divisions of their own; here they are beside the plain ones,
+// where each of them steps up and where the usual times end.
+func TestTimeAndIDOfUsualTimes(t *testing.T) {
+	const id = "2b1f8a5e-6f1c-4d0e-9d55-3f7a0c8f2b11"
+	require.Len(t, id, usualID)
+	same := func(sec, nano int64) {
+		e := Event{ID: id, Timestamp: time.Unix(sec, nano)}
+		key, err := TimeAndID().AppendRangeKey(nil, &e)
+		if want := fmt.Sprintf("%016d#%s", sec*1000+nano/1e6, id); err != nil || string(key) != want {
+			t.Fatalf("%q, and not %q: %v", key, want, err)
+		}
+	}
+	for sec := int64(0); sec < usualSeconds+1e5; sec += 1e5 {
+		same(sec, 0)
+		same(sec+99_999, 999_999_999)
+	}
+	for nano := int64(0); nano < 1e9; nano += 1e6 {
+		same(1_735_689_600, nano)
+		same(usualSeconds-1, nano+999_999)
+		same(usualSeconds, nano)
+	}
+}
+
 // The key of a Since or Until is the beginning of the keys at that time.
 func TestTimePrefix(t *testing.T) {
 	for _, ms := range []int64{0, 1, -1, 1735689600123, -1735689600123} {
@@ -181,16 +204,18 @@ func times() *rapid.Generator[int64] {
 		rapid.Int64Range(-1e15, 1e16-1),
 		rapid.Int64Range(-3, 3),
 		rapid.Int64Range(1735689600000, 1735689600003),
+		rapid.Int64Range(usualSeconds*1000-3, usualSeconds*1000+3),
 		rapid.SampledFrom([]int64{-1e15, -1e15 + 1, -1e12, -1e12 - 1, 999, 1000, 99999999, 1e8, 1e12, 1e13 - 1, 1e15, 1e16 - 1}),
 	)
 }
 
 // hardIDs draws ids that are hard: characters around '#', one the start of another,
-// beyond ASCII, no UTF-8.
+// beyond ASCII, no UTF-8, of the usual length.
 func hardIDs() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringMatching(`[!"#$0-]{1,4}`),
 		rapid.StringN(1, 4, -1),
+		rapid.StringMatching(`[#0][0-9a-f-]{34}[#0]`),
 		rapid.SampledFrom([]string{"a", "a\x00", "é", "e\u0301", "\uffff", "\U00010000", "\xff", "0000000000000001#a"}),
 	)
 }

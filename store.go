@@ -61,7 +61,7 @@ func New(table driver.Table, opts ...Option) (*Store, error) {
 	if s.insertOnce && !able {
 		errs = append(errs, errors.New("InsertOnce: the table cannot put an item only if it is absent"))
 	}
-	_, s.timeInKey = s.rangeKey.(timeAndID)
+	_, s.timeInKey = s.rangeKey.(*timeAndID)
 	if s.foreign = driver.HasForeignLayout(table); s.foreign {
 		if len(s.hashKeys) != 1 {
 			errs = append(errs, errors.New("WithHashKey: the table's layout is another program's, and keeps an event under one hash key alone"))

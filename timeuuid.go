@@ -24,13 +24,13 @@ import (
 // Anything else is an error: other versions and variants, braces or "urn:uuid:"
 // in front, UUIDs without hyphens, letters that ULIDs do not have (I, L, O, U),
 // a ULID that begins above 7 and so does not fit 128 bits.
-func TimeUUID() RangeKey { return timeUUID{} }
+func TimeUUID() RangeKey { return new(timeUUID) }
 
 type timeUUID struct{}
 
 var errTimeUUID = errors.New("range key TimeUUID: the event's id is not a UUID of version 1, 6 or 7, nor a ULID; use TimeAndID or EventID")
 
-func (timeUUID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
+func (*timeUUID) AppendRangeKey(dst []byte, e *Event) ([]byte, error) {
 	id := e.ID
 	if len(id) != 36 {
 		return appendULID(dst, id)
