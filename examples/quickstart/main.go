@@ -21,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -114,6 +116,9 @@ func parseFlags(args []string, stderr io.Writer) (*settings, error) {
 	}
 	if s.endpoint != "" && !isWebAddress(s.endpoint) {
 		return wrong("-endpoint: %q is not the address of a server, such as http://localhost:8000", s.endpoint)
+	}
+	if s.hash != "" && slices.Contains(strings.Split(s.hash, "."), "") {
+		return wrong("-hash: %q has a name in it that is empty; write names with one dot between them, such as tags.user", s.hash)
 	}
 	if s.ttl < 0 {
 		return wrong("-ttl: %v is negative", s.ttl)

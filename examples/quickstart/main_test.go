@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -231,9 +232,17 @@ func TestWrongFlagsAreUsageErrors(t *testing.T) {
 		"no table": {"-db", ""},
 		"no host":  {"-dynamodb", "events", "-endpoint", "http://"},
 		"no http":  {"-dynamodb", "events", "-endpoint", "localhost:8000"},
+		"no path":  {"-hash", ""},
+		"no name":  {"-hash", "tags..user"},
+		"a dot":    {"-hash", "."},
+		"no first": {"-hash", ".user"},
+		"no last":  {"-hash", "tags."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stdout, stderr, err := quickstart(t, "", args...)
+			var out, errs bytes.Buffer
+			nothing := iotest.ErrReader(errors.New("it was read"))
+			err := run(t.Context(), append([]string{"-events", "-"}, args...), nothing, &out, &errs)
+			stdout, stderr := out.String(), errs.String()
 			require.ErrorIs(t, err, errUsage)
 			require.Empty(t, stdout)
 			require.NotContains(t, stderr, "-ttl DURATION", "all flags hide what is wrong")
