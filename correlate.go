@@ -20,6 +20,9 @@ import (
 // range key, is an error. A table in another program's layout ([driver.ForeignLayout])
 // keeps an event under one hash key alone: there every event is refused, for good.
 func (s *Store) Correlate(ctx context.Context, hashKey string, events ...Event) error {
+	if err := s.check(); err != nil {
+		return failSave(len(events), err)
+	}
 	began := time.Now()
 	batch := newSaveBatch(s, len(events))
 	batch.reserve(0)

@@ -39,8 +39,13 @@ var (
 	ErrCorrupt = errors.New("the table's answer cannot be right")
 )
 
-// errNilContext is for what would look at the context itself.
-var errNilContext = errors.New("the context is nil; pass context.Background if there is no other")
+var (
+	// errNilContext is for what would look at the context itself.
+	errNilContext = errors.New("the context is nil; pass context.Background if there is no other")
+
+	// errNoStore is for a store that New did not make.
+	errNoStore = errors.New("the store is nil or empty: New makes one, or says why not")
+)
 
 // A Failure is one record, change or event that was not dealt with.
 type Failure struct {

@@ -49,10 +49,8 @@ func WithFaultHandler(handler FaultHandler) HandlerOption {
 	})
 }
 
-// FaultHandler returns the fault handler that [WithFaultHandler] set, or nil if
-// there is none. A host that has given up on a record, within the bounds that its
-// user gave it, hands the record to it. A panic in it becomes an error.
-func (o *handlerOptions) FaultHandler() FaultHandler {
+// faultHandler is what hosts call: a panic in it becomes an error.
+func (o *handlerOptions) faultHandler() FaultHandler {
 	if o.onFault == nil {
 		return nil
 	}

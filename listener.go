@@ -29,10 +29,7 @@ type ListenerOption interface {
 func NewListener(s *Store, f Filter, opts ...ListenerOption) *Listener {
 	l := &Listener{store: s, filter: f}
 	var errs []error
-	if s == nil {
-		errs = append(errs, errors.New("the store is nil"))
-	}
-	errs = append(errs, applyAll(opts, func(opt ListenerOption) error { return opt.applyListener(l) }))
+	errs = append(errs, s.check(), applyAll(opts, func(opt ListenerOption) error { return opt.applyListener(l) }))
 	if err := errors.Join(errs...); err != nil {
 		l.err = fmt.Errorf("new listener: %w", err)
 	}
@@ -40,7 +37,22 @@ func NewListener(s *Store, f Filter, opts ...ListenerOption) *Listener {
 }
 
 // Store returns the store that the listener was made with.
-func (l *Listener) Store() *Store { return l.store }
+func (l *Listener) Store() *Store {
+	if l == nil {
+		return nil
+	}
+	return l.store
+}
+
+// FaultHandler returns the fault handler that [WithFaultHandler] set, or nil if
+// there is none. A host that has given up on a record, within the bounds that its
+// user gave it, hands the record to it. A panic in it becomes an error.
+func (l *Listener) FaultHandler() FaultHandler {
+	if l == nil {
+		return nil
+	}
+	return l.faultHandler()
+}
 
 // Handle saves the events of a batch of records. A record is done once its event
 // is stored, filtered out, too old to be kept, or accepted by the fault handler.
@@ -104,13 +116,17 @@ func (l *Listener) Handle(ctx context.Context, records []Record) error {
 
 // check says what keeps the listener from handling anything.
 func (l *Listener) check(ctx context.Context) error {
-	if l.store == nil && l.err == nil {
+	switch {
+	case l == nil:
+		return errors.New("the listener is nil: NewListener makes one")
+	case l.err != nil:
+		return l.err
+	case l.store == nil:
 		return errors.New("the listener is empty: NewListener makes one")
-	}
-	if ctx == nil && l.err == nil {
+	case ctx == nil:
 		return errNilContext
 	}
-	return l.err
+	return nil
 }
 
 // read makes an event of a record and asks the filter. An error is one of the
@@ -141,9 +157,13 @@ func failAll(n int, err error) error {
 	if n == 0 || err == nil {
 		return err
 	}
+	return &BatchError{Failures: failEach(n, err)}
+}
+
+func failEach(n int, err error) []Failure {
 	failures := make([]Failure, n)
 	for i := range failures {
 		failures[i] = Failure{Index: i, Err: err}
 	}
-	return &BatchError{Failures: failures}
+	return failures
 }

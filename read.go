@@ -102,6 +102,9 @@ func (s *Store) history(ctx context.Context, hashKey string, options *readOption
 // that is not nil. An event takes 280 bytes without its JSON, so it is made in its
 // place there where there is room, and not moved to it.
 func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, into *[]Event, visit func(e *Event) bool) (consistent bool, err error) {
+	if err := s.check(); err != nil {
+		return false, err
+	}
 	if ctx == nil {
 		return false, errNilContext
 	}
@@ -256,6 +259,9 @@ func (s *Store) page(ctx context.Context, query driver.Query, way *way) (driver.
 // [ErrCorrupt], and so is one whose event the store's decoder does not read. The
 // event shares the item's memory.
 func (s *Store) DecodeItem(item driver.Item) (Event, error) {
+	if err := s.check(); err != nil {
+		return Event{}, err
+	}
 	var e Event
 	if err := s.restore(&e, &item, nil); err != nil {
 		return Event{}, err
@@ -267,6 +273,9 @@ func (s *Store) DecodeItem(item driver.Item) (Event, error) {
 // items of one batch, at less cost: the events share memory with one another. It
 // must not be called by several goroutines at once.
 func (s *Store) ItemDecoder() func(item driver.Item) (Event, error) {
+	if err := s.check(); err != nil {
+		return func(driver.Item) (Event, error) { return Event{}, err }
+	}
 	shared := new(arena.Text)
 	return func(item driver.Item) (e Event, err error) {
 		if err := s.restore(&e, &item, shared); err != nil {

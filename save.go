@@ -23,6 +23,9 @@ import (
 // the first, and an event of which the keys are taken by another one is an error
 // that wraps [ErrConflict].
 func (s *Store) Save(ctx context.Context, events ...Event) error {
+	if err := s.check(); err != nil {
+		return failSave(len(events), err)
+	}
 	began := time.Now()
 	batch := newSaveBatch(s, len(events))
 	for i := range events {
@@ -30,6 +33,14 @@ func (s *Store) Save(ctx context.Context, events ...Event) error {
 		batch.add(i, &events[i], began, false)
 	}
 	return batch.finish(ctx, began)
+}
+
+// failSave reports every event as not saved; the error alone where there is none.
+func failSave(n int, err error) error {
+	if n == 0 {
+		return fmt.Errorf("save: %w", err)
+	}
+	return &SaveError{Failures: failEach(n, err)}
 }
 
 // finish writes the batch, and returns what Save returns.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 
 	"github.com/microeventstore/microeventstore/driver"
@@ -44,7 +45,7 @@ type Store struct {
 }
 
 // New returns a Store on a table. All that is wrong with the options is in one
-// error.
+// error. Of a Store that is nil or empty all methods give an error, or nothing.
 func New(table driver.Table, opts ...Option) (*Store, error) {
 	s := &Store{
 		table:    table,
@@ -53,7 +54,8 @@ func New(table driver.Table, opts ...Option) (*Store, error) {
 		ttl:      ExpireAfter(DefaultRetention),
 	}
 	var errs []error
-	if table == nil {
+	if isNil(table) {
+		table = nil
 		errs = append(errs, errors.New("the table is nil"))
 	}
 	errs = append(errs, applyAll(opts, func(opt Option) error { return opt.applyStore(s) }))
@@ -80,9 +82,29 @@ func New(table driver.Table, opts ...Option) (*Store, error) {
 	return s, nil
 }
 
+// isNil tells whether there is no table, also where a nil pointer became a
+// driver.Table: that of an Open whose error nobody looked at.
+func isNil(table driver.Table) bool {
+	v := reflect.ValueOf(table)
+	return table == nil || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// check says that the store is none that New has made.
+func (s *Store) check() error {
+	if s == nil || s.table == nil {
+		return errNoStore
+	}
+	return nil
+}
+
 // Table returns the table that the store was made with. Hosts use it to find out
 // what the table can do beyond the contract.
-func (s *Store) Table() driver.Table { return s.table }
+func (s *Store) Table() driver.Table {
+	if s == nil {
+		return nil
+	}
+	return s.table
+}
 
 // Delete removes a whole collation, for good: the right to erasure, a test that
 // cleans up. Triggers see each removal as one that is not an expiry. It returns
@@ -91,6 +113,9 @@ func (s *Store) Table() driver.Table { return s.table }
 // copies under another hash key ([Store.Correlate]; package rules says more), and a
 // stream that delivers a record again saves its event again.
 func (s *Store) Delete(ctx context.Context, hashKey string) error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
 	deleter, ok := s.table.(driver.Deleter)
 	if !ok {
 		return fmt.Errorf("delete: the table cannot delete: %w", errors.ErrUnsupported)
@@ -111,6 +136,9 @@ func (s *Store) Delete(ctx context.Context, hashKey string) error {
 
 // Close closes the table. Calling it again does nothing.
 func (s *Store) Close() error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("close the table: %w", err)
+	}
 	if err := s.table.Close(); err != nil {
 		return fmt.Errorf("close the table: %w", err)
 	}

@@ -129,9 +129,7 @@ func NewTrigger(s *Store, h Handler, opts ...TriggerOption) *Trigger {
 		window:      new(readOptions),
 	}
 	var errs []error
-	if s == nil {
-		errs = append(errs, errors.New("the store is nil"))
-	}
+	errs = append(errs, s.check())
 	if h == nil {
 		errs = append(errs, errors.New("the handler is nil"))
 	}
@@ -150,18 +148,35 @@ func NewTrigger(s *Store, h Handler, opts ...TriggerOption) *Trigger {
 
 // check says what keeps the trigger from handling anything.
 func (t *Trigger) check(ctx context.Context) error {
-	if t.store == nil && t.err == nil {
+	switch {
+	case t == nil:
+		return errors.New("the trigger is nil: NewTrigger makes one")
+	case t.err != nil:
+		return t.err
+	case t.store == nil:
 		return errors.New("the trigger is empty: NewTrigger makes one")
-	}
-	if ctx == nil && t.err == nil {
+	case ctx == nil:
 		return errNilContext
 	}
-	return t.err
+	return nil
 }
 
 // Store returns the store that the trigger was made with. Hosts find in it what
 // they need to make changes of what a stream delivers.
-func (t *Trigger) Store() *Store { return t.store }
+func (t *Trigger) Store() *Store {
+	if t == nil {
+		return nil
+	}
+	return t.store
+}
+
+// FaultHandler is to changes what [Listener.FaultHandler] is to records.
+func (t *Trigger) FaultHandler() FaultHandler {
+	if t == nil {
+		return nil
+	}
+	return t.faultHandler()
+}
 
 // Handle calls the handler for a batch of changes, in stream order for each hash
 // key and for several hash keys at once. The history of a key is read once for

@@ -45,8 +45,8 @@ func New(store *mes.Store, publisher mes.Publisher, rules []Rule, opts ...Option
 	if f, ok := publisher.(mes.PublisherFunc); ok && f == nil {
 		publisher = nil
 	}
-	if store == nil {
-		wrong("the store is nil")
+	if store.Table() == nil {
+		wrong("the store is nil or empty")
 	}
 	if len(rules) == 0 {
 		wrong("there are no rules")
@@ -65,7 +65,7 @@ func New(store *mes.Store, publisher mes.Publisher, rules []Rule, opts ...Option
 		if r.Emit != nil && publisher == nil {
 			wrong("rule %q emits, but the publisher is nil", r.ID)
 		}
-		if r.Once && store != nil {
+		if r.Once && store.Table() != nil {
 			var able bool
 			if e.absent, able = store.Table().(driver.PutIfAbsent); !able {
 				wrong("rule %q: Once: the table cannot put an item only if it is absent", r.ID)
