@@ -1,13 +1,9 @@
 package microeventstore
 
 import (
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/microeventstore/microeventstore/driver"
 )
 
 func testHistory(t *testing.T) *MicroEventStore {
@@ -64,45 +60,4 @@ func TestUpTo(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, ids(m.UpTo(Event{RangeKey: "bb"})), "one that is no longer there has its place still")
 	require.Empty(t, m.UpTo(Event{RangeKey: "A"}))
 	require.Empty(t, m.UpTo(Event{}))
-}
-
-// A history makes its events where they are kept, Events makes each where the one
-// before was: nothing of one may show in another.
-func TestAnEventHoldsNothingOfOneThatWasNotSelected(t *testing.T) {
-	at := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
-	spy := newSpy()
-	spy.afterQuery = func(_ driver.Query, page *driver.Page) {
-		for i := range page.Items {
-			item := &page.Items[i]
-			last := item.RangeKey[len(item.RangeKey)-1]
-			if last%3 != 0 { // else the store parses it
-				item.ID, item.PartitionKey, item.Complete = item.RangeKey[len(item.RangeKey)-2:], "p", true
-			}
-			if last%2 == 0 {
-				item.TTL = at.Unix()
-			}
-		}
-	}
-	s := newTestStore(t, smallPages{Table: spy, size: 7})
-	var want []Event
-	for i := range 40 {
-		e := testEvent(t, fmt.Sprint(10+i), []string{"t", "longer-type", ""}[i%5%3], "p", i)
-		require.NoError(t, s.Save(t.Context(), e))
-		e.RangeKey = fmt.Sprintf("%016d#%s", e.Timestamp.UnixMilli(), e.ID)
-		if i%2 == 0 {
-			e.Expires = at
-		}
-		want = append(want, e)
-	}
-	for _, filter := range []Filter{nil, Types("t"), Types("longer-type"), Types("none")} {
-		m, err := s.GetMicroEventStore(t.Context(), "p", Matching(filter))
-		require.NoError(t, err)
-		var single []Event
-		for e, err := range s.Events(t.Context(), "p", Matching(filter)) {
-			require.NoError(t, err)
-			single = append(single, e)
-		}
-		require.Equal(t, single, m.Events)
-		require.Equal(t, (&MicroEventStore{Events: want}).Filter(filter), m.Events)
-	}
 }

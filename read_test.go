@@ -1,7 +1,6 @@
 package microeventstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/microeventstore/microeventstore/driver"
-	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
 
 func TestAnUnknownHashKeyHasAnEmptyHistory(t *testing.T) {
@@ -464,35 +462,4 @@ func TestNewJoinsAllThatIsWrong(t *testing.T) {
 	}
 	_, err = New(newSpy(), WithTTL(nil), WithProjection(nil), WithDecoder(nil), WithLogger(nil), WithObserver(nil))
 	require.NoError(t, err, "where nil has a meaning it is fine")
-}
-
-// What a table has found out on its way counts for the bytes that it was found in,
-// and not where a decoder of the user's has the say.
-func TestOutlinesAreOfTheEventAlone(t *testing.T) {
-	text := []byte(`{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`)
-	var places []jsonscan.Place
-	for members := jsonscan.Members(text); members.Next(); {
-		name, value := bytes.Index(text, members.Key), bytes.Index(text, members.Value)
-		places = append(places, jsonscan.Place{Name: uint32(name), NameEnd: uint32(name + len(members.Key)), Value: uint32(value), End: uint32(value + len(members.Value))})
-	}
-	outline := jsonscan.NewOutline(text, places)
-	item := driver.Item{HashKey: "h", RangeKey: "r", Event: text, Outline: &outline}
-	want, err := Parse(text)
-	require.NoError(t, err)
-	want.RangeKey = "r"
-	store := newTestStore(t, newSpy())
-	got, err := store.DecodeItem(item)
-	require.NoError(t, err)
-	require.Equal(t, want, got)
-
-	other := item
-	other.Event = []byte(`{"id":"2","type":"u"}`)
-	got, err = store.DecodeItem(other)
-	require.NoError(t, err)
-	require.Equal(t, "2", got.ID)
-
-	store = newTestStore(t, newSpy(), WithDecoder(func([]byte) (Event, error) { return Event{ID: "decoded"}, nil }))
-	got, err = store.DecodeItem(item)
-	require.NoError(t, err)
-	require.Equal(t, "decoded", got.ID)
 }

@@ -1,0 +1,83 @@
+package microeventstore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/microeventstore/microeventstore/driver"
+	"github.com/microeventstore/microeventstore/internal/arena"
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+)
+
+// DecodeItem turns an item of the store's table back into the event that was
+// saved. It is for hosts, which meet items in a table's change stream (see
+// [driver.ImageDecoder]). An item without an event is an error that wraps
+// [ErrCorrupt], and so is one whose event the store's decoder does not read. The
+// event shares the item's memory.
+func (s *Store) DecodeItem(item driver.Item) (Event, error) {
+	if err := s.check(); err != nil {
+		return Event{}, err
+	}
+	var e Event
+	if err := s.restore(&e, &item, nil); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+// ItemDecoder returns a function that does as [Store.DecodeItem] does, for the
+// items of one batch, at less cost: the events share memory with one another. It
+// must not be called by several goroutines at once.
+func (s *Store) ItemDecoder() func(item driver.Item) (Event, error) {
+	if err := s.check(); err != nil {
+		return func(driver.Item) (Event, error) { return Event{}, err }
+	}
+	shared := new(arena.Text)
+	return func(item driver.Item) (e Event, err error) {
+		if err := s.restore(&e, &item, shared); err != nil {
+			return Event{}, err
+		}
+		return e, nil
+	}
+}
+
+// restore turns an item back into the event that was saved.
+func (s *Store) restore(e *Event, item *driver.Item, shared *arena.Text) error {
+	if !item.Complete {
+		decoded, err := s.decodeItem(shared, item)
+		if err != nil {
+			return fmt.Errorf("%w: an item does not hold an event: %w", ErrCorrupt, err)
+		}
+		*e = decoded
+		e.RangeKey = item.RangeKey
+		e.Expires = expires(item.TTL)
+		e.Meta = Meta{}
+		return nil
+	}
+	e.ID, e.Type, e.PartitionKey, e.RangeKey = item.ID, item.Type, item.PartitionKey, item.RangeKey
+	e.Timestamp = item.Timestamp
+	e.Raw = item.Event
+	e.Expires = expires(item.TTL)
+	return nil
+}
+
+// decodeItem makes an event of what an item holds, of which its table may have
+// looked at all already.
+func (s *Store) decodeItem(shared *arena.Text, item *driver.Item) (Event, error) {
+	if s.decoder == nil {
+		outline, _ := item.Outline.(*jsonscan.Outline)
+		if places, ok := outline.Of(item.Event); ok {
+			env := outlined(item.Event, places)
+			return env.event(shared, item.Event)
+		}
+	}
+	return s.decodeIn(shared, item.Event)
+}
+
+// expires makes a time of an item's TTL.
+func expires(ttl int64) time.Time {
+	if ttl == 0 {
+		return time.Time{}
+	}
+	return time.Unix(ttl, 0).UTC()
+}

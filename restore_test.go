@@ -1,0 +1,85 @@
+package microeventstore
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microeventstore/microeventstore/driver"
+	"github.com/microeventstore/microeventstore/internal/jsonscan"
+)
+
+// A history makes its events where they are kept, Events makes each where the one
+// before was: nothing of one may show in another.
+func TestAnEventHoldsNothingOfOneThatWasNotSelected(t *testing.T) {
+	at := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
+	spy := newSpy()
+	spy.afterQuery = func(_ driver.Query, page *driver.Page) {
+		for i := range page.Items {
+			item := &page.Items[i]
+			last := item.RangeKey[len(item.RangeKey)-1]
+			if last%3 != 0 { // else the store parses it
+				item.ID, item.PartitionKey, item.Complete = item.RangeKey[len(item.RangeKey)-2:], "p", true
+			}
+			if last%2 == 0 {
+				item.TTL = at.Unix()
+			}
+		}
+	}
+	s := newTestStore(t, smallPages{Table: spy, size: 7})
+	var want []Event
+	for i := range 40 {
+		e := testEvent(t, fmt.Sprint(10+i), []string{"t", "longer-type", ""}[i%5%3], "p", i)
+		require.NoError(t, s.Save(t.Context(), e))
+		e.RangeKey = fmt.Sprintf("%016d#%s", e.Timestamp.UnixMilli(), e.ID)
+		if i%2 == 0 {
+			e.Expires = at
+		}
+		want = append(want, e)
+	}
+	for _, filter := range []Filter{nil, Types("t"), Types("longer-type"), Types("none")} {
+		m, err := s.GetMicroEventStore(t.Context(), "p", Matching(filter))
+		require.NoError(t, err)
+		var single []Event
+		for e, err := range s.Events(t.Context(), "p", Matching(filter)) {
+			require.NoError(t, err)
+			single = append(single, e)
+		}
+		require.Equal(t, single, m.Events)
+		require.Equal(t, (&MicroEventStore{Events: want}).Filter(filter), m.Events)
+	}
+}
+
+// What a table has found out on its way counts for the bytes that it was found in,
+// and not where a decoder of the user's has the say.
+func TestOutlinesAreOfTheEventAlone(t *testing.T) {
+	text := []byte(`{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`)
+	var places []jsonscan.Place
+	for members := jsonscan.Members(text); members.Next(); {
+		name, value := bytes.Index(text, members.Key), bytes.Index(text, members.Value)
+		places = append(places, jsonscan.Place{Name: uint32(name), NameEnd: uint32(name + len(members.Key)), Value: uint32(value), End: uint32(value + len(members.Value))})
+	}
+	outline := jsonscan.NewOutline(text, places)
+	item := driver.Item{HashKey: "h", RangeKey: "r", Event: text, Outline: &outline}
+	want, err := Parse(text)
+	require.NoError(t, err)
+	want.RangeKey = "r"
+	store := newTestStore(t, newSpy())
+	got, err := store.DecodeItem(item)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	other := item
+	other.Event = []byte(`{"id":"2","type":"u"}`)
+	got, err = store.DecodeItem(other)
+	require.NoError(t, err)
+	require.Equal(t, "2", got.ID)
+
+	store = newTestStore(t, newSpy(), WithDecoder(func([]byte) (Event, error) { return Event{ID: "decoded"}, nil }))
+	got, err = store.DecodeItem(item)
+	require.NoError(t, err)
+	require.Equal(t, "decoded", got.ID)
+}
