@@ -49,7 +49,7 @@ func Copy(eventType string) Emit {
 		}
 		fields, err := members(data)
 		if err != nil {
-			return nil, mes.Permanent(fmt.Errorf("copy: %w", err))
+			return nil, mes.Permanent(errors.New("copy: the data of the event that fired is not a JSON object, which has members to copy; write an Emit that says what to make of it"))
 		}
 		for _, name := range envelope() {
 			delete(fields, name)
@@ -152,8 +152,11 @@ func (emission *Emission) event(tags map[string]json.RawMessage, triggers []caus
 		for name, value := range emission.Tags {
 			text, _ := value.(string)
 			raw, err := json.Marshal(value)
-			if err != nil || !utf8.ValidString(name) || !utf8.ValidString(text) {
-				return mes.Event{}, errors.New("a tag cannot be marshalled, or is not valid UTF-8")
+			switch {
+			case err != nil:
+				return mes.Event{}, errors.New("a tag cannot be marshalled: its value must be one that encoding/json takes")
+			case !utf8.ValidString(name) || !utf8.ValidString(text):
+				return mes.Event{}, errors.New("a tag is not valid UTF-8")
 			}
 			tags[name] = raw
 		}
@@ -196,9 +199,13 @@ func (emission *Emission) fields() (map[string]json.RawMessage, error) {
 	}
 	raw, err := json.Marshal(emission.Fields)
 	if err != nil {
-		return nil, errors.New("its Fields cannot be marshalled")
+		return nil, errors.New("its Fields cannot be marshalled: they must be what encoding/json takes")
 	}
-	return members(raw)
+	fields, err := members(raw)
+	if err != nil {
+		return nil, errors.New("its Fields are not an object when they are marshalled; use a struct or a map, or nil for none")
+	}
+	return fields, nil
 }
 
 func appendMember(buffer *bytes.Buffer, name string, value any) error {

@@ -203,11 +203,15 @@ func TestWhatCannotBeEmittedIsSaidWithoutItsContent(t *testing.T) {
 		"event 1 of those emitted: its ID is not valid UTF-8":              {{Type: "x", ID: "secret\xff"}},
 		"event 1 of those emitted: its Type is not valid UTF-8":            {{Type: "secret\xff"}},
 		"event 2 of those emitted: its PartitionKey is not valid UTF-8":    {{Type: "x"}, {Type: "x", PartitionKey: "secret\xff"}},
-		"a tag cannot be marshalled, or is not valid UTF-8":                {{Type: "x", Tags: map[string]any{"secret\xff": 1}}},
-		"a tag cannot be marshalled, or is not valid UTF-8 ":               {{Type: "x", Tags: map[string]any{"a": "secret\xff"}}},
-		"a tag cannot be marshalled, or is not valid UTF-8  ":              {{Type: "x", Tags: map[string]any{"a": func() {}}}},
+		"event 1 of those emitted: a tag is not valid UTF-8":               {{Type: "x", Tags: map[string]any{"secret\xff": 1}}},
+		"event 1 of those emitted: a tag is not valid UTF-8 ":              {{Type: "x", Tags: map[string]any{"a": "secret\xff"}}},
+		"event 1 of those emitted: a tag cannot be marshalled":             {{Type: "x", Tags: map[string]any{"a": func() {}}}},
 		"event 2 of those emitted: it has the ID of an earlier one":        {{Type: "x", ID: "secret"}, {Type: "y", ID: "secret"}},
 		"event 1 of those emitted: its Fields cannot be marshalled":        {{Type: "x", Fields: func() {}}},
+		"event 1 of those emitted: its Fields are not an object":           {{Type: "x", Fields: []string{"secret"}}},
+		"event 1 of those emitted: its Fields are not an object ":          {{Type: "x", Fields: "secret"}},
+		"event 1 of those emitted: its Fields are not an object  ":         {{Type: "x", Fields: json.RawMessage(`5`)}},
+		"event 2 of those emitted: its Fields are not an object":           {{Type: "x"}, {Type: "x", Fields: (*struct{})(nil)}},
 		"event 1 of those emitted: its Fields make it look like a CloudEv": {{Type: "x", Fields: map[string]string{"detail-type": "secret", "source": "s", "detail": "d"}}},
 	} {
 		w := newWorld(t, []rules.Rule{{ID: "r", Emit: func(*mes.MicroEventStore, []mes.Event) ([]rules.Emission, error) { return emissions, nil }}})
@@ -235,6 +239,9 @@ func TestCopiesOfEventsWithoutAnObjectForData(t *testing.T) {
 		err = w.fire()
 		require.Equal(t, fault, mes.IsPermanent(err), "%s: %v", text, err)
 		require.Equal(t, fault, len(w.stream.ids()) == 0)
+		if fault {
+			require.ErrorContains(t, err, "the data of the event that fired is not a JSON object")
+		}
 	}
 }
 
