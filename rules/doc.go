@@ -68,5 +68,6 @@
 // is then reported as failed and comes again, and so do the events of the other
 // rules, under the same ids. An error that the rule has marked Permanent goes to the
 // trigger's fault handler instead. A change whose events could not be published
-// is not acknowledged.
+// is not acknowledged; one whose events the publisher refuses for good is such an
+// error, and with Once it comes back: see [Rule].
 package rules

@@ -252,7 +252,7 @@ func (o *onces) claim(ctx context.Context, r *Rule, events []mes.Event, until in
 			o.cache.Set(item)
 			return state{pending: &item}, nil
 		case errors.Is(err, driver.ErrInvalidItem):
-			return state{}, mes.Permanent(fmt.Errorf("the events cannot be recorded before they are published: %w", err))
+			return state{}, mes.Permanent(refused(&item, err))
 		case !errors.Is(err, driver.ErrConflict):
 			return state{}, fmt.Errorf("put the marker: %w", err)
 		}
@@ -265,6 +265,17 @@ func (o *onces) claim(ctx context.Context, r *Rule, events []mes.Event, until in
 		}
 	}
 	return state{}, errors.New("put the marker: it is taken, and gone when it is looked at; try again")
+}
+
+// refused says why a table can never store a claim. A table's own advice is for the
+// events of users, which a projection makes smaller.
+func refused(item *driver.Item, err error) error {
+	const what = "Once: the events cannot be recorded before they are published"
+	if size := item.Size(); size > driver.MaxItemSize {
+		return fmt.Errorf("%s: together they make an item of %d bytes, and one can be at most %d; emit fewer or smaller ones, or without Once: %w",
+			what, size, driver.MaxItemSize, driver.ErrInvalidItem)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // renew sees to it that a rule that is done stays so for as long as the collation.

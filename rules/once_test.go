@@ -327,8 +327,55 @@ func TestOnceEventsThatCannotBeRecordedAreAFault(t *testing.T) {
 	w.save(event(t, "1", "packed", "p", 1), event(t, "2", "paid", "p", 2))
 	err := w.fire()
 	require.True(t, mes.IsPermanent(errors.Unwrap(firstFailure(t, err))), "%v", err)
+	require.ErrorIs(t, err, driver.ErrInvalidItem)
+	require.ErrorContains(t, err, "emit fewer or smaller ones, or without Once")
+	require.NotContains(t, err.Error(), "projection", "that is for the events of users")
 	require.Empty(t, w.stream.ids())
 	require.Empty(t, w.markersIn("p"))
+}
+
+// The publisher refuses for good what a claim holds. The way out is the one in the
+// comment of Rule.Once.
+func TestOnceThatIsRefusedForGoodCanBeGivenUp(t *testing.T) {
+	w := newWorld(t, []rules.Rule{ready()})
+	errTooLarge := mes.Permanent(errors.New("too large"))
+	w.stream.before = func(events []mes.Event) error {
+		return &mes.PublishError{Failures: []mes.Failure{{Index: len(events) - 1, Err: errTooLarge}}}
+	}
+	w.save(event(t, "1", "packed", "p", 1), event(t, "2", "paid", "p", 2))
+	for n := range 2 {
+		err := w.fire()
+		require.True(t, mes.IsPermanent(firstFailure(t, err)), "%v", err)
+		require.Equal(t, []string{"claim"}, w.markersIn("p"))
+		w.save(event(t, fmt.Sprint(n+3), "returned", "p", n+3))
+	}
+
+	var aside []string
+	evaluator, err := rules.New(w.store, mes.PublisherFunc(func(ctx context.Context, events ...mes.Event) error {
+		err := w.stream.Publish(ctx, events...)
+		var partial *mes.PublishError
+		if !errors.As(err, &partial) {
+			return err
+		}
+		var left []mes.Failure
+		for _, failure := range partial.Failures {
+			if mes.IsPermanent(failure.Err) {
+				aside = append(aside, events[failure.Index].ID)
+			} else {
+				left = append(left, failure)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		return &mes.PublishError{Failures: left}
+	}), []rules.Rule{ready()})
+	require.NoError(t, err)
+	w.trigger = evaluator.Trigger()
+	require.NoError(t, w.fire())
+	require.Equal(t, []string{"1.ready"}, aside, "once, for all the changes")
+	require.Equal(t, []string{"claim", "done"}, w.markersIn("p"))
+	require.Empty(t, w.stream.ids())
 }
 
 func firstFailure(t *testing.T, err error) error {

@@ -65,6 +65,13 @@ type Rule struct {
 	// into an item (409,600 bytes); see the package comment. The table must be one
 	// that can put an item only if it is absent, and has a place for markers:
 	// dynamostore.LambdaStreamLayout has none.
+	//
+	// What the publisher refuses for good ([mes.Permanent]) stays claimed: each later
+	// change of the collation that wakes the rule tries the same bytes again, and is
+	// a fault, even once Emit has been mended. The way out is a publisher around
+	// yours, which sets aside each event whose [mes.Failure] is permanent and returns
+	// an error for the others alone: what it does not name counts as published, and
+	// the rule as done. A rule with another ID begins anew, in every collation.
 	Once bool
 }
 
