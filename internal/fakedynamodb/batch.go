@@ -9,6 +9,12 @@ const (
 	maxBatchBytes  = 16 << 20
 )
 
+type batchWriteInput struct {
+	RequestItems                map[string][]json.RawMessage
+	ReturnConsumedCapacity      string
+	ReturnItemCollectionMetrics string
+}
+
 type writeRequest struct {
 	PutRequest    *struct{ Item map[string]*wireValue }
 	DeleteRequest *struct{ Key map[string]*wireValue }
@@ -26,11 +32,7 @@ type planned struct {
 // batchWriteItem checks everything before it applies anything: one bad item,
 // one key twice or a batch that is too long rejects it whole.
 func (s *Server) batchWriteItem(body []byte, f Fault) ([]byte, *apiError) {
-	var in struct {
-		RequestItems                map[string][]json.RawMessage
-		ReturnConsumedCapacity      string
-		ReturnItemCollectionMetrics string
-	}
+	var in batchWriteInput
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
@@ -239,7 +241,7 @@ func (b *batchGet) table(name string, r getRequest) *apiError {
 		b.bytes += sizeOf(found)
 		u.units += readUnits(sizeOf(found), r.ConsistentRead)
 		if found != nil {
-			b.responses[name] = append(b.responses[name], rawItem(proj.apply(found.item)))
+			b.responses[name] = append(b.responses[name], proj.json(found))
 		}
 	}
 	b.spent[name] = &u

@@ -32,6 +32,11 @@ func compress(body []byte) []byte {
 
 // distort spoils an answer on its way to the client.
 func (f Fault) distort(resp *http.Response) *http.Response {
+	switch f.kind {
+	case faultEmpty, faultCut, faultAlter:
+	default:
+		return resp
+	}
 	sent, _ := io.ReadAll(resp.Body) // from memory
 	resp.Body = io.NopCloser(bytes.NewReader(sent))
 	switch f.kind {

@@ -99,7 +99,7 @@ func (s *Server) putItem(body []byte, _ Fault) ([]byte, *apiError) {
 	u := s.apply(t, "PutItem", before, after, false)
 	out := map[string]any{}
 	if in.ReturnValues == "ALL_OLD" && before != nil {
-		out["Attributes"] = rawItem(before.item)
+		out["Attributes"] = before.json()
 	}
 	return reply(withCapacity(out, u, in.ReturnConsumedCapacity)), nil
 }
@@ -153,7 +153,7 @@ func (s *Server) deleteItem(body []byte, _ Fault) ([]byte, *apiError) {
 	u := s.apply(t, "DeleteItem", before, nil, false)
 	out := map[string]any{}
 	if in.ReturnValues == "ALL_OLD" && before != nil {
-		out["Attributes"] = rawItem(before.item)
+		out["Attributes"] = before.json()
 	}
 	return reply(withCapacity(out, u, in.ReturnConsumedCapacity)), nil
 }
@@ -188,7 +188,7 @@ func (s *Server) getItem(body []byte, f Fault) ([]byte, *apiError) {
 	found := s.read(t, k, in.ConsistentRead, f)
 	out := map[string]any{}
 	if found != nil {
-		out["Item"] = rawItem(proj.apply(found.item))
+		out["Item"] = proj.json(found)
 	}
 	u := used{table: t.name, units: readUnits(sizeOf(found), in.ConsistentRead)}
 	return reply(withCapacity(out, u, in.ReturnConsumedCapacity)), nil

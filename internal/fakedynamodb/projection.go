@@ -1,6 +1,9 @@
 package fakedynamodb
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // projection is a parsed ProjectionExpression; nil is the whole item.
 type projection []path
@@ -44,6 +47,14 @@ func parseProjection(text *string, names *aliases) (projection, *apiError) {
 func overlap(a, b path) bool {
 	n := min(len(a), len(b))
 	return slices.Equal(a[:n], b[:n])
+}
+
+// json is what is left of a row.
+func (p projection) json(r *row) json.RawMessage {
+	if p == nil {
+		return r.json()
+	}
+	return rawItem(p.apply(r.item))
 }
 
 // apply cuts an item down. Paths into maps and lists keep their place: a.b

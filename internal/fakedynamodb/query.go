@@ -59,7 +59,7 @@ func (s *Server) query(body []byte, f Fault) ([]byte, *apiError) {
 		}
 		count++
 		if in.Select != "COUNT" {
-			items = append(items, rawItem(q.proj.apply(r.item)))
+			items = append(items, q.proj.json(r))
 		}
 	}
 	out := map[string]any{"Count": count, "ScannedCount": len(page)}

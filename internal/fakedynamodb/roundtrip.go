@@ -94,12 +94,14 @@ func readBody(req *http.Request) ([]byte, error) {
 	if req.Body == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(req.Body)
+	var body bytes.Buffer
+	body.Grow(int(min(max(0, req.ContentLength), maxBatchBytes)) + bytes.MinRead)
+	_, err := body.ReadFrom(req.Body)
 	// A RoundTripper must always close the body (net/http).
 	if cerr := req.Body.Close(); err == nil {
 		err = cerr
 	}
-	return body, err
+	return body.Bytes(), err
 }
 
 // checkRequest is what the service's front door asks of every call ("DynamoDB
@@ -156,6 +158,9 @@ func tableOf(body []byte) string {
 			return tableName(string(name))
 		}
 	}
+	if name, ok := batchOf(body); ok {
+		return tableName(name)
+	}
 	var named struct {
 		TableName     string
 		RequestItems  map[string]json.RawMessage
@@ -176,6 +181,18 @@ func tableOf(body []byte) string {
 		return tableName(sortedKeys(named.RequestItems)[0])
 	}
 	return tableName(arn)
+}
+
+// batchOf finds the table of a batch of writes in one table, and nothing in any
+// other call.
+func batchOf(body []byte) (string, bool) {
+	var in batchWriteInput
+	if s := (&scanner{b: body}); bytes.HasPrefix(body, []byte(`{"RequestItems":{`)) {
+		if s.batchWrite(&in); s.end() && len(in.RequestItems) > 0 {
+			return sortedKeys(in.RequestItems)[0], true
+		}
+	}
+	return "", false
 }
 
 // tableName cuts a table's name out of an ARN; a name it leaves alone

@@ -181,7 +181,7 @@ func (s *Server) getShardIterator(body []byte, _ Fault) ([]byte, *apiError) {
 		if in.SequenceNumber < sh.start || sh.end != "" && in.SequenceNumber > sh.end {
 			return nil, invalid("Invalid SequenceNumber: it is not within the shard")
 		}
-		n, found := slices.BinarySearchFunc(sh.records, in.SequenceNumber, func(r record, seq string) int { return strings.Compare(r.seq, seq) })
+		n, found := slices.BinarySearchFunc(sh.records, in.SequenceNumber, func(r *record, seq string) int { return strings.Compare(r.seq, seq) })
 		// A shard's own StartingSequenceNumber is always a place to begin,
 		// unless records behind it are gone.
 		if !found && n == 0 && sh.trimmed > 0 {
@@ -233,11 +233,11 @@ func (s *Server) getRecords(body []byte, _ Fault) ([]byte, *apiError) {
 	records := []json.RawMessage{}
 	size := 0
 	for _, r := range rows {
-		if len(records) == limit || len(records) > 0 && size+len(r.body) > maxRecordsBytes {
+		if len(records) == limit || len(records) > 0 && size+len(r.json()) > maxRecordsBytes {
 			break
 		}
-		records = append(records, r.body)
-		size += len(r.body)
+		records = append(records, r.json())
+		size += len(r.json())
 	}
 	out := map[string]any{"Records": records}
 	if sh.end == "" || len(records) < len(rows) {

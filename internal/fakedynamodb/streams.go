@@ -25,13 +25,20 @@ type stream struct {
 type shard struct {
 	id, parent string
 	start, end string // sequence numbers; end "" = open
-	records    []record
+	records    []*record
 	trimmed    int // records that are gone
 }
 
+// record is a change that changed something.
 type record struct {
-	seq  string
-	body json.RawMessage
+	n             int
+	seq           string
+	view          string
+	schema        schema
+	before, after *row
+	expired       bool
+	created       int64 // seconds
+	raw           json.RawMessage
 }
 
 // sequence numbers are decimal strings of 21 to 40 digits ("StreamRecord", API
@@ -120,51 +127,6 @@ func (s *Server) RollShards(tableName string) {
 	}
 }
 
-// StreamShard is a shard of a table's change stream, as a test looks at it past
-// the API.
-type StreamShard struct {
-	ID, Parent string
-	Closed     bool
-}
-
-// StreamShards lists the shards of the table's stream in the order in which they
-// were made.
-func (s *Server) StreamShards(tableName string) []StreamShard {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
-		return nil
-	}
-	shards := make([]StreamShard, len(t.stream.shards))
-	for i, sh := range t.stream.shards {
-		shards[i] = StreamShard{ID: sh.id, Parent: sh.parent, Closed: sh.end != ""}
-	}
-	return shards
-}
-
-// StreamRecords are the records of a shard of the table's stream, but for the
-// first n that there ever were, as GetRecords gives them.
-func (s *Server) StreamRecords(tableName, shardID string, n int) []json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
-		return nil
-	}
-	for _, sh := range t.stream.shards {
-		if sh.id != shardID {
-			continue
-		}
-		var records []json.RawMessage
-		for _, r := range sh.records[min(max(0, n-sh.trimmed), len(sh.records)):] {
-			records = append(records, r.body)
-		}
-		return records
-	}
-	return nil
-}
-
 // TrimStream removes all records so far from the table's stream, as the service
 // does after 24 hours, and closed shards with them.
 func (s *Server) TrimStream(tableName string) {
@@ -185,47 +147,71 @@ func (s *Server) TrimStream(tableName string) {
 	t.stream.shards = kept
 }
 
-// add writes a record of a change that changed something. The view type decides
-// which images are in it ("StreamSpecification", API reference); a removal by
-// TTL says so in its userIdentity ("DynamoDB Streams and Time to Live").
+// add writes a record of a change that changed something.
 func (st *stream) add(s *Server, t *table, before, after *row, expired bool) {
 	if st == nil || !st.enabled {
 		return
 	}
-	name, at := "MODIFY", after
-	switch {
-	case before == nil:
-		name = "INSERT"
-	case after == nil:
-		name, at = "REMOVE", before
-	}
-	keys := at.item.only(t.schema.names()...)
-	size := keys.size()
-	seq := st.sequence()
-	d := map[string]any{
-		"ApproximateCreationDateTime": s.now().Unix(), // whole seconds
-		"Keys":                        rawItem(keys),
-		"SequenceNumber":              seq,
-		"StreamViewType":              st.view,
-	}
-	if after != nil && (st.view == "NEW_IMAGE" || st.view == "NEW_AND_OLD_IMAGES") {
-		d["NewImage"] = rawItem(after.item)
-		size += after.size
-	}
-	if before != nil && (st.view == "OLD_IMAGE" || st.view == "NEW_AND_OLD_IMAGES") {
-		d["OldImage"] = rawItem(before.item)
-		size += before.size
-	}
-	d["SizeBytes"] = size
-	r := map[string]any{
-		"eventID": fmt.Sprintf("%032x", st.seq), "eventName": name, "eventVersion": "1.1",
-		"eventSource": "aws:dynamodb", "awsRegion": region, "dynamodb": d,
-	}
-	if expired {
-		r["userIdentity"] = map[string]any{"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+	r := &record{
+		seq: st.sequence(), n: st.seq, view: st.view, schema: t.schema, before: before, after: after, expired: expired,
+		created: s.now().Unix(), // whole seconds
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(at.hash)) // never fails
+	_, _ = h.Write([]byte(r.at().hash)) // never fails
 	sh := st.open[int(h.Sum32()%uint32(len(st.open)))]
-	sh.records = append(sh.records, record{seq, reply(r)})
+	sh.records = append(sh.records, r)
+}
+
+// at is the item that the record is about.
+func (r *record) at() *row {
+	if r.after == nil {
+		return r.before
+	}
+	return r.after
+}
+
+func (r *record) name() string {
+	switch {
+	case r.before == nil:
+		return "INSERT"
+	case r.after == nil:
+		return "REMOVE"
+	}
+	return "MODIFY"
+}
+
+// json is the record as GetRecords gives it, written when it is first asked for.
+// The view type decides which images are in it ("StreamSpecification", API
+// reference); a removal by TTL says so in its userIdentity ("DynamoDB Streams and
+// Time to Live"). Server.mu is held.
+func (r *record) json() json.RawMessage {
+	if r.raw != nil {
+		return r.raw
+	}
+	keys := r.at().item.only(r.schema.names()...)
+	size := keys.size()
+	d := map[string]any{
+		"ApproximateCreationDateTime": r.created,
+		"Keys":                        rawItem(keys),
+		"SequenceNumber":              r.seq,
+		"StreamViewType":              r.view,
+	}
+	if r.after != nil && (r.view == "NEW_IMAGE" || r.view == "NEW_AND_OLD_IMAGES") {
+		d["NewImage"] = r.after.json()
+		size += r.after.size
+	}
+	if r.before != nil && (r.view == "OLD_IMAGE" || r.view == "NEW_AND_OLD_IMAGES") {
+		d["OldImage"] = r.before.json()
+		size += r.before.size
+	}
+	d["SizeBytes"] = size
+	out := map[string]any{
+		"eventID": fmt.Sprintf("%032x", r.n), "eventName": r.name(), "eventVersion": "1.1",
+		"eventSource": "aws:dynamodb", "awsRegion": region, "dynamodb": d,
+	}
+	if r.expired {
+		out["userIdentity"] = map[string]any{"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+	}
+	r.raw = reply(out)
+	return r.raw
 }

@@ -1,6 +1,7 @@
 package fakedynamodb
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,15 @@ type row struct {
 	hash  string // sort key of the primary HASH
 	rng   string // sort key of the primary RANGE
 	order string // place among the rows of one index HASH
+	raw   json.RawMessage
+}
+
+// json is the whole item, written once. Server.mu is held.
+func (r *row) json() json.RawMessage {
+	if r.raw == nil {
+		r.raw = rawItem(r.item)
+	}
+	return r.raw
 }
 
 func (r *row) primary() string { return pair(r.hash, r.rng) }

@@ -45,19 +45,22 @@ const maxDepth = 32
 
 // kinds counts the types that a wire value names; the service wants one.
 func (w *wireValue) kinds() (kind string, count int) {
-	for _, k := range [...]struct {
-		set  bool
-		kind string
-	}{
-		{w.S != nil, "S"}, {w.N != nil, "N"}, {w.B != nil, "B"}, {w.BOOL != nil, "BOOL"},
-		{w.NULL != nil, "NULL"}, {w.SS != nil, "SS"}, {w.NS != nil, "NS"}, {w.BS != nil, "BS"},
-		{w.L != nil, "L"}, {w.M != nil, "M"},
-	} {
-		if k.set {
-			kind = k.kind
+	is := func(set bool, of string) {
+		if set {
+			kind = of
 			count++
 		}
 	}
+	is(w.S != nil, "S")
+	is(w.N != nil, "N")
+	is(w.B != nil, "B")
+	is(w.BOOL != nil, "BOOL")
+	is(w.NULL != nil, "NULL")
+	is(w.SS != nil, "SS")
+	is(w.NS != nil, "NS")
+	is(w.BS != nil, "BS")
+	is(w.L != nil, "L")
+	is(w.M != nil, "M")
 	return kind, count
 }
 

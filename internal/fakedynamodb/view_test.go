@@ -2,7 +2,6 @@ package fakedynamodb_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -43,7 +42,7 @@ func TestBehindHasItsOwnFaults(t *testing.T) {
 func TestTheStreamSeenFromOutside(t *testing.T) {
 	h := start(t)
 	assert.Nil(t, h.server.StreamShards("none"))
-	assert.Nil(t, h.server.StreamRecords("none", "", 0))
+	assert.Nil(t, h.server.StreamChanges("none", "", 0))
 	h.fill("p", 3)
 	h.server.RollShards(tableName)
 	h.fill("q", 1)
@@ -52,11 +51,22 @@ func TestTheStreamSeenFromOutside(t *testing.T) {
 	assert.True(t, shards[0].Closed)
 	assert.False(t, shards[1].Closed)
 	assert.Equal(t, shards[0].ID, shards[1].Parent)
-	first := h.server.StreamRecords(tableName, shards[0].ID, 0)
+	first := h.server.StreamChanges(tableName, shards[0].ID, 0)
 	require.Len(t, first, 3)
-	assert.True(t, strings.Contains(string(first[2]), `"0002"`))
-	assert.Equal(t, first[2:], h.server.StreamRecords(tableName, shards[0].ID, 2))
-	assert.Empty(t, h.server.StreamRecords(tableName, shards[0].ID, 9))
-	assert.Len(t, h.server.StreamRecords(tableName, shards[1].ID, 0), 1)
-	assert.Nil(t, h.server.StreamRecords(tableName, "none", 0))
+	assert.Contains(t, string(first[2].JSON()), `"0002"`)
+	assert.Equal(t, "INSERT", first[2].EventName)
+	assert.False(t, first[2].Old.Exists())
+	assert.True(t, first[2].New.Exists())
+	assert.Equal(t, "0002", first[2].New.Text("sk"))
+	assert.Equal(t, first[2:], h.server.StreamChanges(tableName, shards[0].ID, 2))
+	assert.Empty(t, h.server.StreamChanges(tableName, shards[0].ID, 9))
+	assert.Len(t, h.server.StreamChanges(tableName, shards[1].ID, 0), 1)
+	assert.Nil(t, h.server.StreamChanges(tableName, "none", 0))
+	writes := h.server.AppliedFrom(2)
+	require.Len(t, writes, 2)
+	assert.Equal(t, "0002", writes[0].Image.Text("sk"))
+	assert.Equal(t, h.server.WritesFrom(2)[0], writes[0].Write)
+	assert.Empty(t, writes[0].Image.Text("none"))
+	assert.Empty(t, fakedynamodb.Image{}.Text("sk"))
+	assert.Empty(t, h.server.AppliedFrom(4))
 }

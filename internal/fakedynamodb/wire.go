@@ -18,6 +18,9 @@ import (
 // become U+FFFD, as they do on the way to the service (encoding/json does the
 // same replacement).
 func decode(body []byte, into any) *apiError {
+	if quickly(body, into) {
+		return nil
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
@@ -142,11 +145,82 @@ func reply(v any) []byte {
 }
 
 func marshal(v any) ([]byte, error) {
+	if out, ok := appendPlain(make([]byte, 0, 512), v); ok {
+		return out, nil
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// appendPlain writes what most answers are made of as encoding/json would: that
+// looks at every byte of what is JSON already, once for each object around it.
+// False leaves it to encoding/json.
+func appendPlain(out []byte, v any) ([]byte, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		return appendObject(out, v, appendPlain)
+	case map[string][]json.RawMessage:
+		return appendObject(out, v, func(out []byte, raw []json.RawMessage) ([]byte, bool) { return appendPlain(out, raw) })
+	case []any:
+		return appendList(out, v, appendPlain)
+	case []json.RawMessage:
+		return appendList(out, v, func(out []byte, raw json.RawMessage) ([]byte, bool) { return append(out, raw...), raw != nil })
+	case json.RawMessage:
+		return append(out, v...), v != nil
+	case string:
+		return appendText(out, v), isPlain(v)
+	case int:
+		return strconv.AppendInt(out, int64(v), 10), true
+	case int64:
+		return strconv.AppendInt(out, v, 10), true
+	case float64:
+		// Beyond these bounds encoding/json writes an exponent.
+		return strconv.AppendFloat(out, v, 'f', -1, 64), v == 0 || v >= 1e-6 && v < 1e21
+	case bool:
+		return strconv.AppendBool(out, v), true
+	}
+	return out, false
+}
+
+// isPlain tells whether encoding/json writes a text as it stands.
+func isPlain(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) < 0
+}
+
+func appendObject[V any](out []byte, m map[string]V, one func([]byte, V) ([]byte, bool)) (_ []byte, ok bool) {
+	if m == nil {
+		return out, false
+	}
+	out = append(out, '{')
+	for i, name := range sortedKeys(m) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(appendText(out, name), ':')
+		if out, ok = one(out, m[name]); !ok || !isPlain(name) {
+			return out, false
+		}
+	}
+	return append(out, '}'), true
+}
+
+func appendList[V any](out []byte, list []V, one func([]byte, V) ([]byte, bool)) (_ []byte, ok bool) {
+	if list == nil {
+		return out, false
+	}
+	out = append(out, '[')
+	for i, v := range list {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if out, ok = one(out, v); !ok {
+			return out, false
+		}
+	}
+	return append(out, ']'), true
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {

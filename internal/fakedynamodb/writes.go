@@ -52,13 +52,19 @@ type written struct {
 
 func (w written) render() Write {
 	out := Write{Operation: w.op, Table: w.table, Changed: w.changed, Call: w.call}
-	at := w.before
 	if w.after != nil {
-		at = w.after
-		out.Item = string(appendItem(nil, at.item))
+		out.Item = string(w.after.json())
 	}
-	out.Key = string(appendItem(nil, at.item.only(w.schema.names()...)))
+	out.Key = string(appendItem(nil, w.at().item.only(w.schema.names()...)))
 	return out
+}
+
+// at is the row that was written, or removed.
+func (w written) at() *row {
+	if w.after == nil {
+		return w.before
+	}
+	return w.after
 }
 
 // Items gives all items of a table as DynamoDB JSON, in the order of their
@@ -73,7 +79,7 @@ func (s *Server) Items(tableName string) []string {
 	out := []string{}
 	for _, h := range sortedKeys(t.rows) {
 		for _, r := range t.rows[h] {
-			out = append(out, string(appendItem(nil, r.item)))
+			out = append(out, string(r.json()))
 		}
 	}
 	return out

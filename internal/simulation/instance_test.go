@@ -133,11 +133,12 @@ func recordsOf(batch []record) []mes.Record {
 var errUndecoded = errors.New("its base64 is broken")
 
 func changesOf(batch []record) []mes.Change {
+	kinds := map[string]mes.ChangeKind{"INSERT": mes.Inserted, "MODIFY": mes.Modified, "REMOVE": mes.Removed}
 	changes := make([]mes.Change, len(batch))
 	for n, r := range batch {
 		changes[n] = mes.Change{
-			HashKey: r.change.hashKey, RangeKey: r.change.rangeKey, Expired: r.change.expired,
-			Kind: map[string]mes.ChangeKind{"INSERT": mes.Inserted, "MODIFY": mes.Modified, "REMOVE": mes.Removed}[r.change.kind],
+			HashKey: r.change.hashKey, RangeKey: r.change.rangeKey, Expired: r.change.Expired,
+			Kind: kinds[r.change.EventName],
 			Meta: mes.Meta{SequenceNumber: r.sequence, Arrived: r.arrived},
 		}
 	}
@@ -174,7 +175,7 @@ func dynamodbPayload(batch []record) []byte {
 			b.WriteByte(',')
 		}
 		b.WriteString(`{"eventSourceARN":"arn:aws:dynamodb:eu-west-1:0:table/events/stream/2000-01-01T00:00:00.000",`)
-		b.Write(r.change.json[1:])
+		b.Write(r.change.JSON()[1:])
 	}
 	b.WriteString(`]}`)
 	return b.Bytes()

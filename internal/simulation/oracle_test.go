@@ -1,8 +1,8 @@
 package simulation
 
 import (
-	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,7 +200,7 @@ func (o *oracle) violated(count *int, format string, args ...any) {
 // sync looks at what was written since, and returns how many writes there were.
 // o.mu is held.
 func (o *oracle) sync() int {
-	for _, w := range o.server.WritesFrom(o.writes) {
+	for _, w := range o.server.AppliedFrom(o.writes) {
 		o.write(o.writes, w)
 		o.writes++
 	}
@@ -214,25 +214,14 @@ func (o *oracle) began() int {
 	return o.sync()
 }
 
-func (o *oracle) write(n int, w fakedynamodb.Write) {
+func (o *oracle) write(n int, w fakedynamodb.Applied) {
 	if f := o.feeds[w.Table]; f != nil {
-		var lease struct {
-			LeaseKey   struct{ S string } `json:"leaseKey"`
-			Checkpoint struct{ S string } `json:"checkpoint"`
-		}
-		if err := json.Unmarshal([]byte(w.Item), &lease); err == nil {
-			o.checkpointed(f, lease.LeaseKey.S, lease.Checkpoint.S)
+		if w.Item != "" {
+			o.checkpointed(f, w.Image.Text("leaseKey"), w.Image.Text("checkpoint"))
 		}
 		return
 	}
-	var at struct {
-		PartitionKey struct{ S string } `json:"partitionKey"`
-		EventID      struct{ S string } `json:"eventId"`
-	}
-	if err := json.Unmarshal([]byte(w.Key), &at); err != nil {
-		panic("the fake's write has no key: " + err.Error())
-	}
-	hashKey, rangeKey := at.PartitionKey.S, at.EventID.S
+	hashKey, rangeKey := w.Image.Text("partitionKey"), w.Image.Text("eventId")
 	o.note("write", text(w.Key), uint64(len(w.Item)))
 	if w.Item == "" {
 		for _, i := range o.keys[hashKey] {
@@ -242,16 +231,7 @@ func (o *oracle) write(n int, w fakedynamodb.Write) {
 		}
 		return
 	}
-	var stored struct {
-		Event     struct{ S string } `json:"event"`
-		TTL       struct{ N string } `json:"ttl"`
-		Type      struct{ S string } `json:"type"`
-		Timestamp struct{ N string } `json:"timestamp"`
-	}
-	if err := json.Unmarshal([]byte(w.Item), &stored); err != nil {
-		panic("the fake's write has no item: " + err.Error())
-	}
-	e := o.byRaw[stored.Event.S]
+	e := o.byRaw[w.Image.Text("event")]
 	switch {
 	case e == nil:
 		o.violated(&o.WrongItem, "the item %q/%q holds no event that was published", hashKey, rangeKey)
@@ -262,8 +242,10 @@ func (o *oracle) write(n int, w fakedynamodb.Write) {
 	case !e.belongs(hashKey):
 		o.violated(&o.WrongItem, "event %d is stored under %q, where it does not belong", e.n, hashKey)
 		return
-	case stored.TTL.N != fmt.Sprint(e.ttl()), stored.Type.S != e.typ, stored.Timestamp.N != fmt.Sprint(e.at.UnixMilli()):
-		o.violated(&o.WrongItem, "event %d is stored with ttl %s (it is %d), type %q, timestamp %s", e.n, stored.TTL.N, e.ttl(), stored.Type.S, stored.Timestamp.N)
+	}
+	ttl, typ, at := w.Image.Text("ttl"), w.Image.Text("type"), w.Image.Text("timestamp")
+	if ttl != strconv.FormatInt(e.ttl(), 10) || typ != e.typ || at != strconv.FormatInt(e.at.UnixMilli(), 10) {
+		o.violated(&o.WrongItem, "event %d is stored with ttl %s (it is %d), type %q, timestamp %s", e.n, ttl, e.ttl(), typ, at)
 	}
 	key := itemID{hashKey, e.id}
 	i := o.items[key]

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"sort"
 	"strconv"
 	"sync"
 	"time"
@@ -155,17 +156,14 @@ func shardsOf(f feed) []mes.Shard {
 
 // behind are the records of a shard behind a sequence number.
 func behind(f feed, shard, sequence string, limit int) (batch []record, end bool) {
-	records, closed := f.records(shard, 0)
-	for i, r := range records {
-		if sequence != "" && !later(r.sequence, sequence) {
-			continue
-		}
-		if len(batch) == limit {
-			return batch, false
-		}
-		batch = append(batch, records[i])
+	batch, end = f.records(shard, 0)
+	if sequence != "" {
+		batch = batch[sort.Search(len(batch), func(i int) bool { return later(batch[i].sequence, sequence) }):]
 	}
-	return batch, closed
+	if len(batch) > limit {
+		return batch[:limit], false
+	}
+	return batch, end
 }
 
 // later compares decimal numbers of any length.

@@ -20,7 +20,7 @@ type record struct {
 
 func (r record) String() string {
 	if r.change != nil {
-		return fmt.Sprintf("change %s of %q/%q (%s)", r.sequence, r.change.hashKey, r.change.rangeKey, r.change.kind)
+		return fmt.Sprintf("change %s of %q/%q (%s)", r.sequence, r.change.hashKey, r.change.rangeKey, r.change.EventName)
 	}
 	return fmt.Sprintf("record %s, event %d of class %d", r.sequence, r.events[0].n, r.events[0].class)
 }

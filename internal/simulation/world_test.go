@@ -95,7 +95,7 @@ func newConfig(d dice) *config {
 
 // fires tells which changes wake the handler.
 func (c *config) fires(change *change) bool {
-	return change.kind == "INSERT" || change.kind == "MODIFY" && c.versions
+	return change.EventName == "INSERT" || change.EventName == "MODIFY" && c.versions
 }
 
 // inOrder is the oracle's own idea of the order of two events of one history.
@@ -144,7 +144,7 @@ func newWorld(t *testing.T, seed uint64, n int, totals *totals) *world {
 	w.events = w.makeEvents(n)
 	w.oracle = newOracle(w.server, w.config, w.events)
 	w.stream = newKinesis(w.config.shards, d)
-	w.changes = &tableStream{server: w.server}
+	w.changes = &tableStream{server: w.server, read: make(map[string][]record)}
 	if w.config.replicas > 0 {
 		w.oracle.feeds = map[string]feed{streamLeases: w.stream, tableLeases: w.changes}
 		for table := range w.oracle.feeds {
