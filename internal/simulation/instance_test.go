@@ -148,22 +148,25 @@ func changesOf(batch []record) []mes.Change {
 // kinesisPayload is what a Kinesis event source mapping sends ("Using AWS Lambda
 // with Kinesis", example event).
 func kinesisPayload(batch []record) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"Records":[`)
+	b := make([]byte, 0, 1100*len(batch))
+	b = append(b, `{"Records":[`...)
 	for n, r := range batch {
 		if n > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		data := base64.StdEncoding.EncodeToString(r.data())
+		b = append(b, `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":`...)
+		b = strconv.AppendQuote(b, r.events[0].partition)
+		b = append(b, `,"sequenceNumber":"`+r.sequence+`","data":"`...)
 		if len(r.events) == 1 && r.events[0].undecoded {
-			data = "*" + data
+			b = append(b, '*')
 		}
-		fmt.Fprintf(&b, `{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":%q,"sequenceNumber":%q,"data":%q,"approximateArrivalTimestamp":%s},`+
-			`"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"%s:%s","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::0:role/r","awsRegion":"eu-west-1","eventSourceARN":"arn:aws:kinesis:eu-west-1:0:stream/events"}`,
-			r.events[0].partition, r.sequence, data, strconv.FormatFloat(float64(r.arrived.UnixMilli())/1000, 'f', 3, 64), r.shard, r.sequence)
+		b = base64.StdEncoding.AppendEncode(b, r.data())
+		b = append(b, `","approximateArrivalTimestamp":`...)
+		b = strconv.AppendFloat(b, float64(r.arrived.UnixMilli())/1000, 'f', 3, 64)
+		b = append(b, `},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"`+r.shard+":"+r.sequence+`","eventName":"aws:kinesis:record",`+
+			`"invokeIdentityArn":"arn:aws:iam::0:role/r","awsRegion":"eu-west-1","eventSourceARN":"arn:aws:kinesis:eu-west-1:0:stream/events"}`...)
 	}
-	b.WriteString(`]}`)
-	return b.Bytes()
+	return append(b, `]}`...)
 }
 
 // dynamodbPayload is what a DynamoDB event source mapping sends.

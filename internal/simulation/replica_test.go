@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	mes "github.com/microeventstore/microeventstore"
@@ -89,10 +88,8 @@ func (w *world) replicas(ctx context.Context, n uint64) {
 
 // run is what the process does, until it is stopped or dies.
 func (r *replica) run(ctx context.Context, leases string) {
-	client := dynamodb.New(dynamodb.Options{
-		HTTPClient: r.network, Region: "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("CANARYACCESSKEY", "CANARY-SECRET", "CANARY-TOKEN"),
-		Retryer:     retry.NewStandard(func(o *retry.StandardOptions) { o.Backoff = r }),
+	client := dynamodb.New(sdk(r.network), func(o *dynamodb.Options) {
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.Backoff = r })
 	})
 	opts := []runner.Option{
 		runner.WithLeases(client, leases, runner.KCLLeaseKeys(), runner.LeaseOwner("replica")), runner.WithLogger(r.world.logger()),

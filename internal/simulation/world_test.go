@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	mes "github.com/microeventstore/microeventstore"
@@ -191,12 +190,7 @@ func (w *world) logger() *slog.Logger {
 // newStore is a store on a table behind a network of its own.
 func (w *world) newStore() (*mes.Store, *network, error) {
 	network := &network{server: w.server, weather: w.weather, totals: w.totals, dead: make(chan struct{})}
-	client := dynamodb.New(dynamodb.Options{
-		HTTPClient:  network,
-		Region:      "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("CANARYACCESSKEY", "CANARY-SECRET", "CANARY-TOKEN"),
-	})
-	store, err := mes.New(dynamostore.New(client, tableName), w.opts...)
+	store, err := mes.New(dynamostore.New(dynamodb.New(sdk(network)), tableName), w.opts...)
 	return store, network, err
 }
 
