@@ -111,10 +111,11 @@ func (s *Server) planBatch(requests map[string][]json.RawMessage) ([]planned, *a
 			if err != nil {
 				return nil, err
 			}
-			if seen[p.at.primary()] {
+			key := p.at.primary()
+			if seen[key] {
 				return nil, invalid("Provided list of item keys contains duplicates")
 			}
-			seen[p.at.primary()] = true
+			seen[key] = true
 			plan = append(plan, p)
 		}
 	}

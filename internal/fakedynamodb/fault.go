@@ -11,9 +11,6 @@ type Call struct {
 	Target string
 	// Operation is the part after the dot: "PutItem".
 	Operation string
-	// Table is the table's name; in a batch the first in alphabetical order, in
-	// a stream call the table whose stream it is; "" when the call names none.
-	Table string
 	// N counts the calls to the server, from 1, in the order of their arrival.
 	N int
 	// NOfTarget counts the calls with this Target, from 1.
@@ -23,6 +20,10 @@ type Call struct {
 	// Body is the request's body; it must not be changed.
 	Body []byte
 }
+
+// Table is the table's name; in a batch the first in alphabetical order, in a
+// stream call the table whose stream it is; "" when the call names none.
+func (c Call) Table() string { return tableOf(c.Body) }
 
 // Fault is what happens to a call. The zero Fault is none: the call succeeds.
 // Faults are made by the functions of this package, and After adds a delay.

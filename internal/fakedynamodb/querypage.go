@@ -111,6 +111,9 @@ func (q *search) candidates(consistent bool, lag int) []*row {
 
 // rangeOf is the sort key of a row's RANGE attribute in the index.
 func (q *search) rangeOf(r *row) string {
+	if q.x == &q.t.index {
+		return r.rng
+	}
 	name := q.x.schema.rng.name
 	if name == "" {
 		return ""

@@ -133,7 +133,6 @@ func (s *Server) faultFor(req *http.Request, target string, body []byte, faults 
 		return call.N, Fault{}
 	}
 	_, call.Operation, _ = strings.Cut(target, ".")
-	call.Table = tableOf(body)
 	return call.N, fault(call)
 }
 
@@ -158,9 +157,6 @@ func tableOf(body []byte) string {
 			return tableName(string(name))
 		}
 	}
-	if name, ok := batchOf(body); ok {
-		return tableName(name)
-	}
 	var named struct {
 		TableName     string
 		RequestItems  map[string]json.RawMessage
@@ -181,18 +177,6 @@ func tableOf(body []byte) string {
 		return tableName(sortedKeys(named.RequestItems)[0])
 	}
 	return tableName(arn)
-}
-
-// batchOf finds the table of a batch of writes in one table, and nothing in any
-// other call.
-func batchOf(body []byte) (string, bool) {
-	var in batchWriteInput
-	if s := (&scanner{b: body}); bytes.HasPrefix(body, []byte(`{"RequestItems":{`)) {
-		if s.batchWrite(&in); s.end() && len(in.RequestItems) > 0 {
-			return sortedKeys(in.RequestItems)[0], true
-		}
-	}
-	return "", false
 }
 
 // tableName cuts a table's name out of an ARN; a name it leaves alone

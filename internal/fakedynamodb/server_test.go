@@ -38,7 +38,7 @@ func TestCallsAreDescribed(t *testing.T) {
 	for i, c := range calls {
 		assert.Equal(t, "DynamoDB_20120810.PutItem", c.Target)
 		assert.Equal(t, "PutItem", c.Operation)
-		assert.Equal(t, tableName, c.Table)
+		assert.Equal(t, tableName, c.Table())
 		assert.Equal(t, 2+i, c.N)
 		assert.Equal(t, 1+i, c.NOfTarget)
 		assert.Equal(t, 1+i, c.Attempt)
@@ -52,7 +52,7 @@ func TestCallsAreDescribed(t *testing.T) {
 	require.NoError(t, err)
 	h.follow().all()
 	for _, c := range calls[2:] {
-		assert.Equal(t, tableName, c.Table, c.Target)
+		assert.Equal(t, tableName, c.Table(), c.Target)
 	}
 }
 

@@ -23,14 +23,16 @@ func (i Image) Text(name string) string {
 	return v.s
 }
 
-// Applied is a Write with what was written.
+// Applied is a [Write] without its JSON, which takes most of the time where there
+// are many.
 type Applied struct {
-	Write
-	// Image is the item that was written, or that was removed.
-	Image Image
+	Table   string
+	Removed bool
+	Changed bool
+	Image   Image // what was written, or what was removed
 }
 
-// AppliedFrom is [Server.WritesFrom] for those who look into the items.
+// AppliedFrom lists the applied writes but for the first n.
 func (s *Server) AppliedFrom(n int) []Applied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +41,7 @@ func (s *Server) AppliedFrom(n int) []Applied {
 	}
 	out := make([]Applied, len(s.writes)-n)
 	for i, w := range s.writes[n:] {
-		out[i] = Applied{w.render(), Image{w.at()}}
+		out[i] = Applied{Table: w.table, Removed: w.after == nil, Changed: w.changed, Image: Image{w.at()}}
 	}
 	return out
 }

@@ -145,7 +145,7 @@ func reply(v any) []byte {
 }
 
 func marshal(v any) ([]byte, error) {
-	if out, ok := appendPlain(make([]byte, 0, 512), v); ok {
+	if out, ok := appendPlain(make([]byte, 0, 256+sizeOfRaw(v)), v); ok {
 		return out, nil
 	}
 	var b bytes.Buffer
@@ -153,6 +153,23 @@ func marshal(v any) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// sizeOfRaw is how much of an answer is JSON already.
+func sizeOfRaw(v any) (size int) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			size += sizeOfRaw(inner)
+		}
+	case []json.RawMessage:
+		for _, raw := range v {
+			size += len(raw) + 1
+		}
+	case json.RawMessage:
+		size = len(v)
+	}
+	return size
 }
 
 // appendPlain writes what most answers are made of as encoding/json would: that

@@ -29,6 +29,7 @@ type event struct {
 	typ       string
 	partition string
 	user      string
+	group     string
 	at        time.Time // when it says that it happened
 	version   int       // of several with one id
 	class     class
@@ -36,6 +37,8 @@ type event struct {
 
 	raw  string
 	keys []string // hash keys under which it belongs
+
+	items []*item // the oracle's
 
 	// What the handler thinks of it.
 	hopeless bool // Permanent, whenever it fires
@@ -71,15 +74,17 @@ func (w *world) makeEvents(n int) []*event {
 	for i := range n {
 		about := uint64(i)
 		e := &event{n: i, id: fmt.Sprintf("%08x-CANARY-ID-%d", d.roll(about, 1)>>32, i), typ: "thing-created"}
-		key := d.below(keys, about, 2)
+		key := w.pick(d, i, n, keys, 2)
 		if d.hit(0.04, about, 3) {
 			key = key % 2 // hot
 		}
 		e.partition = fmt.Sprintf("CANARY-KEY-%d", key)
-		e.user = fmt.Sprintf("CANARY-USER-%d", d.below(keys, about, 4))
+		e.user = fmt.Sprintf("CANARY-USER-%d", w.pick(d, i, n, keys, 4))
+		e.group = fmt.Sprintf("CANARY-GROUP-%d", w.pick(d, i, n, keys, 11))
 		e.erasable = key%17 == 5
 		if e.erasable {
-			e.user = fmt.Sprintf("CANARY-ERASABLE-%d", key)
+			e.user = fmt.Sprintf("CANARY-ERASABLE-USER-%d", key)
+			e.group = fmt.Sprintf("CANARY-ERASABLE-GROUP-%d", key)
 		}
 		// Producers' clocks are wrong by up to an hour, and some events are late.
 		e.at = w.published(i).Add(d.between(-time.Hour, time.Hour, about, 5)).Truncate(time.Millisecond)
@@ -103,7 +108,7 @@ func (w *world) makeEvents(n int) []*event {
 			// Another version of an event that was published before.
 			before := events[d.below(len(events), about, 7)]
 			if before.class == good && before.typ == "thing-created" && !before.hopeless {
-				e.id, e.partition, e.user, e.version, e.erasable = before.id, before.partition, before.user, before.version+1, before.erasable
+				e.id, e.partition, e.user, e.group, e.version, e.erasable = before.id, before.partition, before.user, before.group, before.version+1, before.erasable
 				for _, other := range events {
 					if other.id == e.id {
 						e.version = max(e.version, other.version+1)
@@ -117,16 +122,28 @@ func (w *world) makeEvents(n int) []*event {
 	return events
 }
 
+// pick chooses one of the keys for event i of n: any, or one of the few that are in
+// use at the time, as orders are that come and go. Some events are late.
+func (w *world) pick(d dice, i, n, keys int, about uint64) int {
+	if w.config.keysInUse == 0 {
+		return d.below(keys, uint64(i), about)
+	}
+	oldest := i * keys / n
+	if d.hit(0.05, uint64(i), about, 1) {
+		return d.below(oldest+1, uint64(i), about, 2)
+	}
+	return (oldest + d.below(w.config.keysInUse, uint64(i), about, 3)) % keys
+}
+
 // write gives an event its bytes and says where it belongs.
 func (w *world) write(e *event, d dice, about uint64) {
 	filler := strings.Repeat("é", d.below(40, about, 8))
-	e.raw = fmt.Sprintf(`{"id":%q,"type":%q,"timestamp":%d,"partitionKey":%q,"tags":{"user":%q},"n":%d,"text":"%s%s"}`,
-		e.id, e.typ, e.at.UnixMilli(), e.partition, e.user, e.n, canary, filler)
+	e.raw = fmt.Sprintf(`{"id":%q,"type":%q,"timestamp":%d,"partitionKey":%q,"tags":{"user":%q,"group":%q},"n":%d,"text":"%s%s"}`,
+		e.id, e.typ, e.at.UnixMilli(), e.partition, e.user, e.group, e.n, canary, filler)
 	if e.class != poison {
-		if w.config.twoKeys {
-			e.keys = []string{"p#" + e.partition, "u#" + e.user}
-		} else {
-			e.keys = []string{e.partition}
+		e.keys = []string{"p#" + e.partition, "u#" + e.user, "g#" + e.group}[:w.config.keys]
+		if w.config.keys == 1 {
+			e.keys[0] = e.partition
 		}
 		return
 	}

@@ -113,7 +113,7 @@ func (o *oracle) called(inv *invocation, m *mes.MicroEventStore) (fired []int) {
 		fired = append(fired, at)
 		of.last, next = at, at+1
 	}
-	if len(m.New) == 0 || !o.config.coalesce && len(m.New) != 1 || m.New[len(m.New)-1].RangeKey != m.Current.RangeKey {
+	if len(m.New) == 0 || !inv.instance.coalesce && len(m.New) != 1 || m.New[len(m.New)-1].RangeKey != m.Current.RangeKey {
 		o.violated(&o.Incomplete, "%d new events, of which the last is not the current one", len(m.New))
 	}
 	o.history(inv, m, now)
@@ -122,7 +122,7 @@ func (o *oracle) called(inv *invocation, m *mes.MicroEventStore) (fired []int) {
 
 // history checks that it is complete, in order, and holds nothing else.
 func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time) {
-	given := make(map[string]bool, len(m.Events))
+	o.calls++
 	current := false
 	var before *event
 	for n := range m.Events {
@@ -131,13 +131,13 @@ func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time)
 			o.violated(&o.Incomplete, "the history of %q has an event that nobody published", m.HashKey)
 			return
 		}
-		i := o.items[itemID{m.HashKey, e.id}]
+		i := e.item(m.HashKey)
 		switch {
 		case i == nil || !i.held(e, inv.began):
 			o.violated(&o.Incomplete, "the history of %q has event %d, which is not in the table", m.HashKey, e.n)
 		case m.Events[n].ID != e.id || m.Events[n].Type != e.typ || !m.Events[n].Timestamp.Equal(e.at) || m.Events[n].PartitionKey != e.partition:
 			o.violated(&o.Incomplete, "event %d was handed over as another", e.n)
-		case given[e.id]:
+		case i.given == o.calls:
 			o.violated(&o.Incomplete, "the history of %q has event %d twice", m.HashKey, e.n)
 		case e.expired(inv.start()):
 			o.violated(&o.Incomplete, "the history of %q has event %d, which has expired", m.HashKey, e.n)
@@ -146,7 +146,9 @@ func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time)
 			o.violated(&o.OutOfOrder, "in the history of %q, event %d stands behind event %d", m.HashKey, e.n, before.n)
 		}
 		before = e
-		given[e.id] = true
+		if i != nil {
+			i.given = o.calls
+		}
 		current = current || m.Events[n].RangeKey == m.Current.RangeKey
 	}
 	if !current {
@@ -155,7 +157,7 @@ func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time)
 	for _, i := range o.keys[m.HashKey] {
 		was := i.at(inv.began)
 		// A version that has expired may have lain over it for a while.
-		if was.gone || given[i.id] || i.wasGone(inv.began) || i.wasExpired(inv.began, now) {
+		if was.gone || i.given == o.calls || i.wasGone(inv.began) || i.wasExpired(inv.began, now) {
 			continue
 		}
 		o.violated(&o.Incomplete, "the history of %q lacks event %d", m.HashKey, was.event.n)

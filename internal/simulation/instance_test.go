@@ -17,6 +17,7 @@ import (
 // trigger on it, and the network that it has.
 type instance struct {
 	world    *world
+	coalesce bool
 	network  *network
 	listener *mes.Listener
 	trigger  *mes.Trigger
@@ -24,13 +25,13 @@ type instance struct {
 	dynamodb *lambdahandler.DynamoDBHandler
 }
 
-func (w *world) newInstance() *instance {
+func (w *world) newInstance(coalesce bool) *instance {
 	store, network, err := w.newStore()
 	if err != nil {
 		w.oracle.violated(&w.oracle.Stuck, "no store: %v", err)
 	}
 	triggerOptions := []mes.TriggerOption{mes.WithFaultHandler(w.setAside)}
-	if w.config.coalesce {
+	if coalesce {
 		triggerOptions = append(triggerOptions, mes.Coalesce())
 	}
 	if w.config.versions {
@@ -38,6 +39,7 @@ func (w *world) newInstance() *instance {
 	}
 	i := &instance{
 		world:    w,
+		coalesce: coalesce,
 		network:  network,
 		listener: mes.NewListener(store, mes.TypeMatches(wanted), mes.WithFaultHandler(w.setAside)),
 		trigger:  mes.NewTrigger(store, w.handle, triggerOptions...),

@@ -95,7 +95,7 @@ func (w *weather) fault(call fakedynamodb.Call, about uint64) (_ fakedynamodb.Fa
 	down := in(w.brownouts, now)
 	if !down && !hit(w.rate, 1) {
 		if call.Operation == "Query" {
-			switch roll(2) % 10 {
+			switch roll(2) % 20 {
 			case 0:
 				// Two in a row would stay where they are, which the service does not.
 				if !bytes.Contains(call.Body, []byte("ExclusiveStartKey")) {

@@ -66,6 +66,7 @@ type item struct {
 	id      string
 	states  []state
 	wrote   map[*event]int // the last write of each version, also one that changed nothing
+	given   int            // the last history that had it
 }
 
 // A state holds from a write until the next.
@@ -158,6 +159,7 @@ type oracle struct {
 	byRaw  map[string]*event
 	items  map[itemID]*item
 	keys   map[string][]*item
+	calls  int             // of handlers
 	feeds  map[string]feed // by the table that has its checkpoints
 
 	// Of replicas, which have no invocations:
@@ -216,14 +218,14 @@ func (o *oracle) began() int {
 
 func (o *oracle) write(n int, w fakedynamodb.Applied) {
 	if f := o.feeds[w.Table]; f != nil {
-		if w.Item != "" {
+		if !w.Removed {
 			o.checkpointed(f, w.Image.Text("leaseKey"), w.Image.Text("checkpoint"))
 		}
 		return
 	}
 	hashKey, rangeKey := w.Image.Text("partitionKey"), w.Image.Text("eventId")
-	o.note("write", text(w.Key), uint64(len(w.Item)))
-	if w.Item == "" {
+	o.note("write", text(hashKey), text(rangeKey), text(w.Image.Text("event")))
+	if w.Removed {
 		for _, i := range o.keys[hashKey] {
 			if now := i.now(); !now.gone && now.rangeKey == rangeKey {
 				i.states = append(i.states, state{since: n, gone: true})
@@ -259,11 +261,29 @@ func (o *oracle) write(n int, w fakedynamodb.Applied) {
 		o.violated(&o.Doubled, "event %d is stored twice under %q", e.n, hashKey)
 	}
 	i.wrote[e] = n
+	e.setItem(i)
 	if w.Changed {
 		if !before.gone && before.event == e {
 			o.violated(&o.Doubled, "event %d was written again under %q and is another item", e.n, hashKey)
 		}
 		i.states = append(i.states, state{since: n, event: e, rangeKey: rangeKey})
+	}
+}
+
+// item is what the oracle has seen of an event under one of its keys, nil if it was
+// never written there.
+func (e *event) item(hashKey string) *item {
+	for _, i := range e.items {
+		if i.hashKey == hashKey {
+			return i
+		}
+	}
+	return nil
+}
+
+func (e *event) setItem(i *item) {
+	if e.item(i.hashKey) == nil {
+		e.items = append(e.items, i)
 	}
 }
 

@@ -12,19 +12,44 @@ import (
 // calls the function with batches, and does with its answer what the service does
 // ("How Lambda processes records from stream and queue-based event sources").
 type poller struct {
-	world   *world
-	kind    string // kinesis or dynamodb
-	feed    feed
-	lanes   int // the parallelization factor
-	batch   int
-	bisect  bool
-	timeout time.Duration
+	world    *world
+	kind     string // kinesis or dynamodb
+	name     string
+	feed     feed
+	lanes    int // the parallelization factor
+	batch    int
+	bisect   bool
+	coalesce bool
+	timeout  time.Duration
 
 	mu    sync.Mutex
 	idle  []*instance
 	again sync.WaitGroup // redeliveries under way
 
 	left atomic.Int64 // lanes that have not come to an end
+}
+
+// pollers are the event source mappings of a world. Two functions may read the same
+// stream, each in its own way, or a function and the replicas of a container; but the
+// replicas have the events to themselves, or nobody would see what they forget.
+func (w *world) pollers() (listeners, triggers []*poller) {
+	c := w.config
+	poller := func(kind, name string, feed feed, lanes, batch int, bisect, coalesce bool) []*poller {
+		return []*poller{{
+			world: w, kind: kind, name: name, feed: feed, lanes: lanes, batch: batch, bisect: bisect, coalesce: coalesce, timeout: c.timeout,
+		}}
+	}
+	if c.replicas == 0 {
+		listeners = poller("kinesis", "kinesis", w.stream, c.listenLanes, c.listenBatch, c.bisect, false)
+		triggers = poller("dynamodb", "dynamodb", w.changes, c.triggerLanes, c.triggerBatch, c.bisect, c.coalesce)
+		if c.second {
+			listeners = append(listeners, poller("kinesis", "kinesis too", w.stream, 1, 100, !c.bisect, false)...)
+		}
+	}
+	if c.second {
+		triggers = append(triggers, poller("dynamodb", "dynamodb too", w.changes, 1, 100, !c.bisect, !c.coalesce)...)
+	}
+	return listeners, triggers
 }
 
 // take returns a function instance that nobody uses.
@@ -36,7 +61,7 @@ func (p *poller) take() *instance {
 		p.idle = p.idle[:n-1]
 		return instance
 	}
-	return p.world.newInstance()
+	return p.world.newInstance(p.coalesce)
 }
 
 func (p *poller) give(i *instance) {
@@ -73,7 +98,7 @@ func (p *poller) run(ctx context.Context) {
 			for lane := range p.lanes {
 				p.left.Add(1)
 				lanes.Go(func() {
-					p.lane(ctx, shard.id, uint64(lane), mix(uint64(n)<<16+uint64(lane)+text(p.kind)))
+					p.lane(ctx, shard.id, uint64(lane), mix(uint64(n)<<16+uint64(lane)+text(p.name)))
 					mu.Lock()
 					defer mu.Unlock()
 					left[shard.id]--
@@ -84,7 +109,7 @@ func (p *poller) run(ctx context.Context) {
 		if open == 0 && p.feed.over() {
 			break
 		}
-		p.sleep(ctx, time.Second, 2*time.Second, text(p.kind))
+		p.sleep(ctx, time.Second, 2*time.Second, text(p.name))
 	}
 	lanes.Wait()
 	p.again.Wait()
@@ -103,6 +128,7 @@ func (p *poller) sleep(ctx context.Context, least, most time.Duration, about uin
 func (p *poller) lane(ctx context.Context, shard string, lane, about uint64) {
 	p.sleep(ctx, time.Millisecond, time.Second, about) // not all lanes at once
 	read := 0
+	waited := false // for a batch to fill
 	var waiting []record
 	for ctx.Err() == nil {
 		records, closed := p.feed.records(shard, read)
@@ -112,32 +138,43 @@ func (p *poller) lane(ctx context.Context, shard string, lane, about uint64) {
 				waiting = append(waiting, r)
 			}
 		}
-		if len(waiting) == 0 {
-			if closed {
-				return
-			}
+		switch {
+		case len(waiting) == 0 && closed:
+			return
+		case len(waiting) == 0:
 			p.sleep(ctx, 2*time.Second, 8*time.Second, about)
 			continue
-		}
-		n := min(len(waiting), p.batch)
-		batch := waiting[:n:n]
-		p.deliver(ctx, batch, about)
-		waiting = waiting[n:]
-		d := dice(p.world.dice.roll(aboutPoller, about, uint64(time.Now().UnixNano())))
-		if p.world.weather.healed.Load() {
+		case len(waiting) < p.batch && !closed && !waited && p.world.config.window > 0:
+			waited = true
+			p.sleep(ctx, p.world.config.window/2, p.world.config.window, about)
 			continue
 		}
-		switch {
-		case d.hit(p.world.config.redelivered, 1): // its checkpoint was lost
-			p.world.totals.redelivered.Add(int64(len(batch)))
-			p.deliver(ctx, batch, about)
-		case d.hit(p.world.config.strays, 2): // an invocation from before comes late
-			p.world.totals.redelivered.Add(int64(len(batch)))
-			p.again.Go(func() {
-				p.sleep(ctx, time.Millisecond, time.Minute, d.roll(3))
-				p.invoke(ctx, batch, d.roll(4))
-			})
+		waited = false
+		n := min(len(waiting), p.batch)
+		batch := waiting[:n:n]
+		waiting = waiting[n:]
+		p.deliver(ctx, batch, about)
+		p.deliverAgain(ctx, batch, about)
+	}
+}
+
+// deliverAgain is what happens to a batch that is done: its checkpoint is lost, and
+// it comes again; and invocations from before come late, at the same time as others.
+func (p *poller) deliverAgain(ctx context.Context, batch []record, about uint64) {
+	d := dice(p.world.dice.roll(aboutPoller, about, uint64(time.Now().UnixNano())))
+	for n := uint64(0); n < 5 && d.hit(p.world.config.redelivered, 1, n) && !p.world.weather.healed.Load(); n++ {
+		p.world.totals.redelivered.Add(int64(len(batch)))
+		p.deliver(ctx, batch, about)
+	}
+	for n := uint64(0); n < 3 && !p.world.weather.healed.Load(); n++ {
+		if !d.hit(p.world.config.strays, 2, n) {
+			continue
 		}
+		p.world.totals.redelivered.Add(int64(len(batch)))
+		p.again.Go(func() {
+			p.sleep(ctx, time.Millisecond, time.Minute, d.roll(3, n))
+			p.invoke(ctx, batch, d.roll(4, n))
+		})
 	}
 }
 

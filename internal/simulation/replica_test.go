@@ -60,7 +60,7 @@ func (w *world) replicas(ctx context.Context, n uint64) {
 	for life := uint64(0); ctx.Err() == nil; life++ {
 		d := dice(w.dice.roll(aboutCrash, n, life))
 		pause(ctx, d.between(time.Millisecond, 5*time.Second, 1))
-		r := &replica{world: w, id: d.roll(2), instance: w.newInstance(), reads: make(map[string]mark)}
+		r := &replica{world: w, id: d.roll(2), instance: w.newInstance(w.config.coalesce), reads: make(map[string]mark)}
 		living, kill := context.WithCancel(context.WithValue(ctx, replicaKey{}, r))
 		living = backoff.Drawn(living, func(most time.Duration) time.Duration {
 			return d.between(0, most+1, aboutWait, r.id, uint64(time.Now().UnixNano()))
@@ -184,12 +184,26 @@ func (s *recordSource) ReadRecords(ctx context.Context, shard string, after mes.
 		return nil, false, err
 	}
 	batch, end := behind(s.world.stream, shard, after.SequenceNumber, limit)
+	s.world.count(streamLeases+shard, batch)
 	records := recordsOf(batch)
 	for i := range records {
 		records[i].Meta.Shard = shard
 	}
 	s.world.totals.records.Add(int64(len(records)))
 	return records, end, nil
+}
+
+// count counts the records of a shard that some replica was given before.
+func (w *world) count(shard string, batch []record) {
+	w.givenMu.Lock()
+	defer w.givenMu.Unlock()
+	for _, r := range batch {
+		if later(r.sequence, w.given[shard]) {
+			w.given[shard] = r.sequence
+		} else {
+			w.totals.redelivered.Add(1)
+		}
+	}
 }
 
 type changeSource struct{ *replica }
@@ -205,6 +219,7 @@ func (s *changeSource) ReadChanges(ctx context.Context, shard string, after mes.
 		return nil, false, err
 	}
 	batch, end := behind(s.world.changes, shard, after.SequenceNumber, limit)
+	s.world.count(tableLeases+shard, batch)
 	changes := changesOf(batch)
 	writes := s.world.oracle.began()
 	s.mu.Lock()

@@ -24,11 +24,12 @@ const tableName = "events"
 // config is how a world is set up; all of it follows from the seed.
 type config struct {
 	eventsPerKey int
+	keysInUse    int  // at a time; 0 is all
+	keys         int  // under which an event belongs
 	versions     bool // several events have one id, and the last counts
 	insertOnce   bool
 	lambda       bool // payloads and responses, not batches and errors
 	replicas     int  // of a container, instead of functions; 0 is none
-	twoKeys      bool
 	coalesce     bool
 	byID         bool // the range key is the id
 	bisect       bool
@@ -36,6 +37,8 @@ type config struct {
 	shards, tableShards       int
 	listenLanes, triggerLanes int
 	listenBatch, triggerBatch int
+	window                    time.Duration // in which a batch has to fill
+	second                    bool          // other functions read the same streams
 	timeout                   time.Duration
 	span                      time.Duration // in which the producers publish
 
@@ -53,22 +56,25 @@ func newConfig(d dice) *config {
 	c := &config{
 		eventsPerKey: 4 + d.below(20, 1),
 		lambda:       d.hit(0.6, 20),
-		twoKeys:      d.hit(0.5, 2),
+		keysInUse:    []int{0, 2, 4, 6, 10}[d.below(5, 23)],
+		keys:         1 + d.below(3, 2),
 		coalesce:     d.hit(0.3, 3),
 		byID:         d.hit(0.4, 4),
 		bisect:       d.hit(0.5, 5),
 		shards:       1 + d.below(3, 6),
 		tableShards:  1 + d.below(2, 7),
 		listenLanes:  1 + d.below(3, 8)*d.below(2, 9),
-		triggerLanes: 1 + d.below(3, 10),
-		listenBatch:  []int{10, 50, 100, 250}[d.below(4, 11)],
-		triggerBatch: []int{10, 50, 100}[d.below(3, 12)],
+		triggerLanes: 1 + d.below(3, 10)*d.below(2, 26),
+		listenBatch:  []int{10, 50, 100, 100, 250}[d.below(5, 11)],
+		triggerBatch: []int{10, 50, 100, 100, 250, 250, 500}[d.below(7, 12)],
+		window:       []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second}[d.below(4, 24)],
+		second:       d.hit(0.5, 25),
 		timeout:      []time.Duration{15 * time.Second, 30 * time.Second, time.Minute}[d.below(3, 13)],
 		span:         5 * time.Minute,
 		faults:       []float64{0, 0.03, 0.1, 0.2}[d.below(4, 14)],
 		crashes:      []float64{0, 0.05, 0.1}[d.below(3, 15)],
-		redelivered:  0.3,
-		strays:       0.2,
+		redelivered:  0.6,
+		strays:       0.3,
 		brownouts:    d.below(3, 16),
 		handlerFails: []float64{0, 0.02}[d.below(2, 17)],
 		handlerTime:  []time.Duration{time.Millisecond, 50 * time.Millisecond, 500 * time.Millisecond}[d.below(3, 18)],
@@ -79,15 +85,19 @@ func newConfig(d dice) *config {
 			c.versions = true
 		case 1:
 			c.versions, c.insertOnce = true, true
+			c.keys = 1 // each item is a call
 		}
 	}
 	if d.hit(0.25, 21) {
 		c.replicas, c.lambda, c.versions, c.insertOnce = 2+d.below(2, 22), false, false, false
 	}
+	if c.keysInUse == 0 { // hardly any two changes of a batch share a history
+		c.keys, c.second = 1, false
+	}
 	if c.versions {
 		// What an older invocation still writes would take the place of what a
 		// newer one has written: only within one store is that kept apart.
-		c.strays = 0
+		c.strays, c.second = 0, false
 	}
 	return c
 }
@@ -120,6 +130,9 @@ type world struct {
 	events      []*event
 	logs        *watchedLog
 	opts        []mes.Option
+
+	givenMu sync.Mutex
+	given   map[string]string // how far replicas were given a shard
 }
 
 func (w *world) timeout() time.Duration { return w.config.timeout }
@@ -132,7 +145,7 @@ func (w *world) published(n int) time.Time {
 // newWorld must be called within a bubble.
 func newWorld(t *testing.T, seed uint64, n int, totals *totals) *world {
 	d := dice(seed)
-	w := &world{dice: d, config: newConfig(d), began: time.Now(), totals: totals, logs: new(watchedLog)}
+	w := &world{dice: d, config: newConfig(d), began: time.Now(), totals: totals, logs: new(watchedLog), given: make(map[string]string)}
 	w.events = make([]*event, 0, n)
 	w.server = fakedynamodb.New(fakedynamodb.WithShards(w.config.tableShards))
 	w.server.SetLag(50)
@@ -157,7 +170,7 @@ func newWorld(t *testing.T, seed uint64, n int, totals *totals) *world {
 	}
 	for i := range w.config.brownouts {
 		from := w.began.Add(d.between(0, w.config.span, aboutWorld, 30, uint64(i)))
-		w.weather.brownouts = append(w.weather.brownouts, span{from, from.Add(d.between(30*time.Second, 4*time.Minute, aboutWorld, 31, uint64(i)))})
+		w.weather.brownouts = append(w.weather.brownouts, span{from, from.Add(d.between(20*time.Second, 2*time.Minute, aboutWorld, 31, uint64(i)))})
 	}
 	if d.hit(0.3, aboutWorld, 32) {
 		from := w.began.Add(d.between(0, w.config.span, aboutWorld, 33))
@@ -171,8 +184,9 @@ func newWorld(t *testing.T, seed uint64, n int, totals *totals) *world {
 		mes.WithTTL(mes.ByType(map[string]mes.TTLPolicy{"thing-short": mes.ExpireAfter(keepShort)}, mes.ExpireAfter(keep))),
 		mes.WithLogger(w.logger()),
 	}
-	if w.config.twoKeys {
-		w.opts = append(w.opts, mes.WithHashKey(mes.Prefix("p#", mes.PartitionKey()), mes.Prefix("u#", mes.Tag("user"))))
+	if w.config.keys > 1 {
+		keys := []mes.HashKeyFunc{mes.Prefix("p#", mes.PartitionKey()), mes.Prefix("u#", mes.Tag("user")), mes.Prefix("g#", mes.Tag("group"))}
+		w.opts = append(w.opts, mes.WithHashKey(keys[:w.config.keys]...))
 	}
 	if w.config.byID {
 		w.opts = append(w.opts, mes.WithRangeKey(mes.EventID()))
@@ -199,32 +213,33 @@ func (w *world) newStore() (*mes.Store, *network, error) {
 func (w *world) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	listen := &poller{
-		world: w, kind: "kinesis", feed: w.stream, lanes: w.config.listenLanes, batch: w.config.listenBatch,
-		bisect: w.config.bisect, timeout: w.config.timeout,
-	}
-	trigger := &poller{
-		world: w, kind: "dynamodb", feed: w.changes, lanes: w.config.triggerLanes, batch: w.config.triggerBatch,
-		bisect: w.config.bisect, timeout: w.config.timeout,
-	}
+	listeners, triggers := w.pollers()
 	var actors sync.WaitGroup
 	listened := make(chan struct{})
-	if w.config.replicas > 0 {
-		running, stop := context.WithCancel(ctx)
-		for n := range w.config.replicas {
-			actors.Go(func() { w.replicas(running, uint64(n)) })
-		}
-		actors.Go(func() {
-			defer stop()
+	var listening sync.WaitGroup
+	for _, p := range listeners {
+		listening.Go(func() { p.run(ctx) })
+	}
+	for _, p := range triggers {
+		actors.Go(func() { p.run(ctx) })
+	}
+	running, stopReplicas := context.WithCancel(ctx)
+	defer stopReplicas()
+	for n := range w.config.replicas {
+		actors.Go(func() { w.replicas(running, uint64(n)) })
+	}
+	actors.Go(func() {
+		listening.Wait()
+		if w.config.replicas > 0 {
 			await(ctx, func() bool { return w.stream.over() && w.oracle.caughtUp(w.stream) })
-			close(listened)
+		}
+		close(listened)
+		if w.config.replicas > 0 {
 			pause(ctx, time.Second) // the stream of the table ends with that
 			await(ctx, func() bool { return w.changes.over() && w.oracle.caughtUp(w.changes) })
-		})
-	} else {
-		actors.Go(func() { listen.run(ctx); close(listened) })
-		actors.Go(func() { trigger.run(ctx) })
-	}
+		}
+		stopReplicas()
+	})
 	gardening, stop := context.WithCancel(ctx)
 	garden := make(chan struct{})
 	go func() { w.garden(gardening); close(garden) }()
@@ -251,7 +266,9 @@ func (w *world) run(ctx context.Context) {
 	select {
 	case <-finished:
 	case <-patience.C:
-		w.oracle.violated(&w.oracle.Stuck, "not done after 12 hours in which everything worked: %d lanes of the stream, %d of the table", listen.left.Load(), trigger.left.Load())
+		for _, p := range slices.Concat(listeners, triggers) {
+			w.oracle.violated(&w.oracle.Stuck, "not done after 12 hours in which everything worked: %d lanes of %s", p.left.Load(), p.name)
+		}
 		cancel()
 		<-finished
 		return
