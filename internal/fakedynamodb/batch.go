@@ -124,11 +124,16 @@ func (s *Server) planBatch(requests map[string][]json.RawMessage) ([]planned, *a
 
 func (t *table) plan(raw json.RawMessage) (planned, *apiError) {
 	p := planned{t: t, raw: raw}
+	var err *apiError
+	if it, ok := quickPut(raw); ok {
+		p.after, err = t.checkPut(it)
+		p.at = p.after
+		return p, err
+	}
 	var w writeRequest
 	if err := decode(raw, &w); err != nil {
 		return p, err
 	}
-	var err *apiError
 	switch {
 	case w.PutRequest != nil && w.DeleteRequest != nil:
 		return p, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")

@@ -89,6 +89,10 @@ func (t *table) checkNewItem(wire map[string]*wireValue) (*row, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	return t.checkPut(it)
+}
+
+func (t *table) checkPut(it item) (*row, *apiError) {
 	if err := t.checkKeys(it); err != nil {
 		return nil, err
 	}

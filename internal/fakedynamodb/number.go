@@ -30,7 +30,9 @@ func parseNumber(text string) (number, *apiError) {
 	if s == "" {
 		return n, invalid("The parameter cannot be converted to a numeric value")
 	}
-	bad := invalid("The parameter cannot be converted to a numeric value: %s", text)
+	bad := func() *apiError {
+		return invalid("The parameter cannot be converted to a numeric value: %s", text)
+	}
 	switch s[0] {
 	case '-':
 		n.neg = true
@@ -43,14 +45,14 @@ func parseNumber(text string) (number, *apiError) {
 		mantissa = s[:i]
 		e, err := strconv.Atoi(s[i+1:])
 		if err != nil {
-			return n, bad
+			return n, bad()
 		}
 		exponent = e
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	all := whole + fraction
 	if all == "" || strings.Trim(all, "0123456789") != "" {
-		return n, bad
+		return n, bad()
 	}
 	exponent += len(whole) - 1
 	trimmed := strings.TrimLeft(all, "0")

@@ -28,13 +28,6 @@ func quickly(body []byte, into any) bool {
 			*into = in
 			return true
 		}
-	case *writeRequest:
-		var in writeRequest
-		s.writeRequest(&in)
-		if s.end() {
-			*into = in
-			return true
-		}
 	}
 	return false
 }
@@ -114,25 +107,40 @@ func (s *scanner) batchWrite(in *batchWriteInput) {
 	})
 }
 
-func (s *scanner) writeRequest(in *writeRequest) {
+// quickPut reads the usual request of a batch, and checks its values.
+func quickPut(raw []byte) (item, bool) {
+	s := &scanner{b: raw}
+	it := make(item, 8)
+	puts := 0
 	s.object(func(name string) {
-		switch name {
-		case "PutRequest":
-			in.PutRequest = new(struct{ Item map[string]*wireValue })
-			s.object(func(name string) {
-				s.bad = s.bad || name != "Item"
-				in.PutRequest.Item = s.values()
-			})
-		case "DeleteRequest":
-			in.DeleteRequest = new(struct{ Key map[string]*wireValue })
-			s.object(func(name string) {
-				s.bad = s.bad || name != "Key"
-				in.DeleteRequest.Key = s.values()
-			})
+		s.bad = s.bad || name != "PutRequest"
+		s.object(func(name string) {
+			s.bad = s.bad || name != "Item"
+			puts++
+			s.object(func(name string) { it[name] = s.value() })
+		})
+	})
+	return it, s.end() && puts == 1
+}
+
+// value is a text or a number.
+func (s *scanner) value() (v value) {
+	kinds := 0
+	s.object(func(kind string) {
+		kinds++
+		switch kind {
+		case "S":
+			v = value{kind: "S", s: s.text()}
+		case "N":
+			number, err := numberValue(s.text())
+			s.bad = s.bad || err != nil
+			v = number
 		default:
 			s.bad = true
 		}
 	})
+	s.bad = s.bad || kinds != 1
+	return v
 }
 
 func (s *scanner) texts() map[string]string {
