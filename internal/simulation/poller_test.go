@@ -180,13 +180,15 @@ func (p *poller) deliverAgain(ctx context.Context, batch []record, about uint64)
 
 // deliver does not return before all records of a batch are acknowledged.
 func (p *poller) deliver(ctx context.Context, batch []record, about uint64) {
-	first := true
-	for len(batch) > 0 && ctx.Err() == nil {
+	most := 5 * time.Second // to wait until the next time; more each time that brings nothing
+	for first := true; len(batch) > 0 && ctx.Err() == nil; first = false {
 		if !first {
 			p.world.totals.redelivered.Add(int64(len(batch)))
 		}
-		first = false
 		r := p.invoke(ctx, batch, about)
+		if r.lowest > 0 {
+			most = 5 * time.Second
+		}
 		switch {
 		case !r.err:
 			half := (len(batch) - r.lowest + 1) / 2
@@ -203,7 +205,8 @@ func (p *poller) deliver(ctx context.Context, batch []record, about uint64) {
 			batch = batch[half:]
 		}
 		if len(batch) > 0 {
-			p.sleep(ctx, 50*time.Millisecond, 5*time.Second, about)
+			p.sleep(ctx, 50*time.Millisecond, most, about)
+			most = min(2*most, 40*time.Second)
 		}
 	}
 }

@@ -68,13 +68,13 @@ func newConfig(d dice) *config {
 		listenBatch:  []int{10, 50, 100, 100, 250}[d.below(5, 11)],
 		triggerBatch: []int{10, 50, 100, 100, 250, 250, 500}[d.below(7, 12)],
 		window:       []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second}[d.below(4, 24)],
-		second:       d.hit(0.5, 25),
+		second:       d.hit(0.7, 25),
 		timeout:      []time.Duration{15 * time.Second, 30 * time.Second, time.Minute}[d.below(3, 13)],
 		span:         5 * time.Minute,
 		faults:       []float64{0, 0.03, 0.1, 0.2}[d.below(4, 14)],
 		crashes:      []float64{0, 0.05, 0.1}[d.below(3, 15)],
-		redelivered:  0.6,
-		strays:       0.3,
+		redelivered:  0.65,
+		strays:       0.35,
 		brownouts:    d.below(3, 16),
 		handlerFails: []float64{0, 0.02}[d.below(2, 17)],
 		handlerTime:  []time.Duration{time.Millisecond, 50 * time.Millisecond, 500 * time.Millisecond}[d.below(3, 18)],
@@ -98,6 +98,9 @@ func newConfig(d dice) *config {
 		// What an older invocation still writes would take the place of what a
 		// newer one has written: only within one store is that kept apart.
 		c.strays, c.second = 0, false
+		if !c.insertOnce {
+			c.redelivered = 0.75
+		}
 	}
 	return c
 }
