@@ -157,6 +157,14 @@ func TestIntegrationLambdaStreamLayoutReadsByTimeAndID(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Len(t, output.Items, 1, "what is no event is left alone")
+
+	// An event whose id is its hash key is found by both.
+	require.NoError(t, store.Save(t.Context(), streamEvent(t, "order-9", "order-9", 0, ""), streamEvent(t, "e61", "order-9", 1, "")))
+	require.Equal(t, []string{"order-9", "e61"}, idsOf(t, store, "order-9"))
+	n, err = table.Delete(t.Context(), "order-9")
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Empty(t, idsOf(t, store, "order-9"))
 }
 
 func idsOf(t testing.TB, store *mes.Store, hashKey string) []string {

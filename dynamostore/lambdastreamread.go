@@ -185,13 +185,15 @@ func (t *Table) deleteStream(ctx context.Context, hashKey string) (int, error) {
 	deleted := make(map[itemKey]bool)
 	for {
 		var writes []write
+		chosen := make(map[itemKey]bool) // an event whose id is the hash key is found in both
 		for _, input := range []*dynamodb.QueryInput{t.correlated(hashKey), t.collected(hashKey)} {
 			err := t.eachItem(ctx, input, func(from attributes) error {
 				item, err := t.layout.decodeStream(withoutEvent(from, t.layout.names.Event))
 				if err != nil || item.HashKey != hashKey || strings.HasPrefix(item.RangeKey, driver.MarkerPrefix) {
 					return err
 				}
-				if key, _ := t.layout.keyOf(from); !deleted[key] {
+				if key, _ := t.layout.keyOf(from); !deleted[key] && !chosen[key] {
+					chosen[key] = true
 					writes = append(writes, t.deletion(len(writes), key))
 				}
 				return nil

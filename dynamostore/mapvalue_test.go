@@ -2,6 +2,8 @@ package dynamostore
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -53,6 +55,12 @@ func TestAMapRefusesWhatItCannotHold(t *testing.T) {
 		item := driver.Item{HashKey: "h", RangeKey: "r", Event: []byte(event)}
 		_, _, err := (&stub{}).table(AsMap()).encode(&item)
 		require.ErrorIs(t, err, driver.ErrInvalidItem, event)
+		for _, codec := range []Codec{CodecOwn, CodecSDK} {
+			asked := &stub{answer: func(call) (*http.Response, error) { return nil, errors.New("it was sent") }}
+			var failed *driver.PutError
+			require.ErrorAs(t, asked.table(AsMap(), WithCodec(codec)).Put(t.Context(), []driver.Item{item}), &failed)
+			require.ErrorIs(t, failed.Failures[0].Err, driver.ErrInvalidItem, event)
+		}
 	}
 }
 

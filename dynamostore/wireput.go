@@ -147,10 +147,11 @@ func (m *eventMapper) object(to, event []byte) (_ []byte, size int, ok bool) {
 	return to, size, ok && jsonscan.Space(event, i) == len(event)
 }
 
-// value appends the value at i, as an attribute value.
+// value appends the value at i, as an attribute value. depth is how many maps and
+// lists it makes with those that it is in, as of valueOf.
 func (m *eventMapper) value(to []byte, i, depth int) (_ []byte, end, size int, ok bool) {
 	b := m.event
-	if i = jsonscan.Space(b, i); i >= len(b) {
+	if i = jsonscan.Space(b, i); i >= len(b) || depth > maxNesting {
 		return to, i, 0, false
 	}
 	switch c := b[i]; c {
@@ -163,9 +164,6 @@ func (m *eventMapper) value(to []byte, i, depth int) (_ []byte, end, size int, o
 		to = append(to, b[i:end]...)
 		return append(to, '}'), end, size, true
 	case '{', '[':
-		if depth > maxNesting {
-			return to, i, 0, false
-		}
 		if c == '{' {
 			to, end, size, ok = m.members(append(to, `{"M":`...), i+1, depth)
 		} else {
