@@ -427,7 +427,7 @@ func TestDelete(t *testing.T) {
 	require.Len(t, spy.items(t, "q"), 1)
 	require.ErrorIs(t, newTestStore(t, struct{ driver.Table }{table}).Delete(t.Context(), "q"), errors.ErrUnsupported)
 	require.Same(t, table, s.Table())
-	require.Error(t, s.Delete(t.Context(), ""))
+	require.ErrorIs(t, s.Delete(t.Context(), ""), ErrInvalidQuery)
 	require.NoError(t, s.Close())
 	err := s.Delete(t.Context(), "q")
 	require.ErrorIs(t, err, ErrClosed)

@@ -121,7 +121,7 @@ func (s *Store) Delete(ctx context.Context, hashKey string) error {
 		return fmt.Errorf("delete: the table cannot delete: %w", errors.ErrUnsupported)
 	}
 	if err := driver.CheckKey("hash key", hashKey, driver.MaxHashKeySize); err != nil {
-		return fmt.Errorf("delete: %w", err)
+		return fmt.Errorf("delete: %w: %w", ErrInvalidQuery, err)
 	}
 	_, err := deleter.Delete(ctx, hashKey)
 	switch {

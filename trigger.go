@@ -14,7 +14,8 @@ import (
 // before, and also when what it looks for was already there: it must be
 // idempotent. It may be called for several hash keys at once. nil means that the
 // change is done; an error that it will be delivered again, unless the error is
-// marked [Permanent].
+// marked [Permanent] by the handler: one of a Store that it passes on is not, since
+// the event that could not be saved is not the one that fired.
 //
 // It should return soon after ctx ends: Handle waits for it. A handler that
 // returns after ctx has ended counts as failed, since the host may have given up

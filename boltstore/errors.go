@@ -49,6 +49,9 @@ var (
 	ErrUnknownShard = errors.New("the change feed has one shard, \"0\"")
 )
 
+// errNotOpen is what every method of a Table says that Open did not make.
+var errNotOpen = errors.New("the table is nil or empty: Open makes one, or says why not")
+
 // errPanic marks an error that a recovered panic was made into.
 var errPanic = errors.New("a page could not be read")
 

@@ -137,3 +137,22 @@ func TestPromise21ClosedTable(t *testing.T) {
 	require.ErrorIs(t, feed.SetCheckpoint(ctx, "0", mes.Position{}), driver.ErrClosed)
 	require.ErrorIs(t, feed.Wait(ctx, "0", mes.Position{}), driver.ErrClosed)
 }
+
+func TestPromise10ATableThatOpenDidNotMake(t *testing.T) {
+	for _, table := range []*Table{nil, {}} {
+		_, err := table.Query(t.Context(), driver.Query{HashKey: "h"})
+		require.ErrorIs(t, err, errNotOpen)
+		require.ErrorIs(t, table.Put(t.Context(), []driver.Item{{HashKey: "h", RangeKey: "r", Event: []byte("{}")}}), errNotOpen)
+		_, err = table.Delete(t.Context(), "h")
+		require.ErrorIs(t, err, errNotOpen)
+		_, err = table.Sweep(t.Context())
+		require.ErrorIs(t, err, errNotOpen)
+		_, err = table.Checkpoint(t.Context(), "c")
+		require.ErrorIs(t, err, errNotOpen)
+		_, _, err = table.Changes("c").ReadChanges(t.Context(), "0", mes.Position{}, 1)
+		require.ErrorIs(t, err, errNotOpen)
+		require.ErrorIs(t, table.Close(), errNotOpen)
+	}
+	_, err := new(Changes).Shards(t.Context())
+	require.ErrorIs(t, err, errNotOpen)
+}

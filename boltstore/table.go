@@ -53,6 +53,9 @@ var (
 // file. A call that waits for changes ends at once. Close returns nil when it is
 // called again.
 func (t *Table) Close() error {
+	if t == nil || t.db == nil {
+		return errNotOpen
+	}
 	if !t.calls.close() {
 		return nil
 	}
@@ -77,6 +80,9 @@ func (t *Table) closeFile() error {
 // enter begins a call: it fails when the table is closed or the context has
 // ended, and returns what ends the call otherwise.
 func (t *Table) enter(ctx context.Context) (leave func(), err error) {
+	if t == nil || t.db == nil {
+		return nil, errNotOpen
+	}
 	if ctx == nil {
 		return nil, errors.New("the context is nil")
 	}
