@@ -71,6 +71,7 @@ func (w *world) makeEvents(n int) []*event {
 	d := dice(w.dice.roll(aboutEvent))
 	events := make([]*event, 0, n)
 	keys := max(1, n/w.config.eventsPerKey)
+	latest := make(map[string]*event) // by partition
 	for i := range n {
 		about := uint64(i)
 		e := &event{n: i, id: fmt.Sprintf("%08x-CANARY-ID-%d", d.roll(about, 1)>>32, i), typ: "thing-created"}
@@ -115,6 +116,12 @@ func (w *world) makeEvents(n int) []*event {
 					}
 				}
 			}
+		}
+		if before := latest[e.partition]; before != nil && e.version == 0 && e.class == good && e.typ == "thing-created" && d.hit(0.03, about, 12) {
+			e.at = before.at // two things happen in one millisecond
+		}
+		if e.class == good && e.typ == "thing-created" {
+			latest[e.partition] = e
 		}
 		w.write(e, d, about)
 		events = append(events, e)
