@@ -35,7 +35,7 @@ type config struct {
 func newConfig(d dice) *config {
 	d = dice(d.roll(aboutWorld))
 	c := &config{
-		eventsPerKey: 4 + d.below(20, 1),
+		eventsPerKey: 8 + d.below(20, 1),
 		lambda:       d.hit(0.6, 20),
 		keysInUse:    []int{0, 2, 4, 6, 10}[d.below(5, 23)],
 		keys:         1 + d.below(3, 2),
@@ -49,7 +49,7 @@ func newConfig(d dice) *config {
 		listenBatch:  []int{10, 50, 100, 100, 250}[d.below(5, 11)],
 		triggerBatch: []int{10, 50, 100, 100, 250, 250, 500}[d.below(7, 12)],
 		window:       []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second}[d.below(4, 24)],
-		second:       d.hit(0.7, 25),
+		second:       d.hit(0.6, 25),
 		timeout:      []time.Duration{15 * time.Second, 30 * time.Second, time.Minute}[d.below(3, 13)],
 		span:         5 * time.Minute,
 		faults:       []float64{0, 0.03, 0.1, 0.2}[d.below(4, 14)],
