@@ -53,27 +53,13 @@ func (c *Cursor) Member() bool {
 	if !c.next('}') {
 		return false
 	}
-	start := c.pos
-	end, f := name(c.data, start)
+	key, end, escaped, f := member(c.data, c.pos)
+	c.pos = end
 	if f != none {
-		c.pos, c.fault = end, f
+		c.fault = f
 		return false
 	}
-	c.pos = end
-	n := end - 1
-	for c.data[n] != '"' { // the colon, and white space before it
-		n--
-	}
-	for c.data[start] != '"' {
-		start++
-	}
-	c.Key, c.Escaped = c.data[start+1:n:n], false
-	for _, b := range c.Key {
-		if b == '\\' {
-			c.Escaped = true
-			break
-		}
-	}
+	c.Key, c.Escaped = key, escaped
 	return true
 }
 

@@ -75,39 +75,21 @@ func (o *Object) Next() bool {
 		return false
 	}
 
-	i = space(b, i)
-	start := i
-	i, f := name(b, i)
+	key, i, escaped, f := member(b, i)
 	if f != none {
 		return o.stop(i, f)
 	}
-	o.setKey(b[start+1 : i])
+	o.Key, o.Escaped = key, escaped
 	if i < len(b) && b[i] <= ' ' {
 		i = space(b, i)
 	}
-	start = i
+	start := i
 	if i, f = value(b, i, 1); f != none {
 		return o.stop(i, f)
 	}
 	o.Value = b[start:i:i]
 	o.pos = i
 	return true
-}
-
-// setKey keeps the name from what name has checked: the name, its closing quote,
-// white space and the colon.
-func (o *Object) setKey(checked []byte) {
-	n := len(checked) - 1
-	for checked[n] != '"' {
-		n--
-	}
-	o.Key, o.Escaped = checked[:n:n], false
-	for _, c := range o.Key {
-		if c == '\\' {
-			o.Escaped = true
-			return
-		}
-	}
 }
 
 func (o *Object) stop(i int, f fault) bool {

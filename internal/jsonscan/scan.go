@@ -1,5 +1,7 @@
 package jsonscan
 
+import "bytes"
+
 // MaxDepth is how many arrays and objects may be open at once, as in
 // encoding/json.
 const MaxDepth = 10_000
@@ -27,15 +29,16 @@ func value(b []byte, i, depth int) (int, fault) {
 	var open int
 	var f fault
 	for {
-		if i < len(b) && b[i] <= ' ' {
-			i = space(b, i)
-		}
-		if i >= len(b) {
-			return i, truncated
+		if i >= len(b) || b[i] <= ' ' {
+			if i = space(b, i); i >= len(b) {
+				return i, truncated
+			}
 		}
 		switch c := b[i]; c {
 		case '"':
-			if i, f = text(b, i+1); f != none {
+			if i = plain(b, i+1); i < len(b) && b[i] == '"' {
+				i++
+			} else if i, f = text(b, i); f != none {
 				return i, f
 			}
 		case '{', '[':
@@ -58,13 +61,11 @@ func value(b []byte, i, depth int) (int, fault) {
 			}
 			open++
 			objects <<= 1
-			if c == '{' {
-				objects |= 1
-				if i, f = name(b, i); f != none {
-					return i, f
-				}
+			if c == '[' {
+				continue
 			}
-			continue
+			objects |= 1
+			goto member
 		case 't':
 			if len(b)-i < 4 || string(b[i:i+4]) != "true" {
 				return i, wantValue
@@ -91,11 +92,10 @@ func value(b []byte, i, depth int) (int, fault) {
 			if open == 0 {
 				return i, none
 			}
-			if i < len(b) && b[i] <= ' ' {
-				i = space(b, i)
-			}
-			if i >= len(b) {
-				return i, truncated
+			if i >= len(b) || b[i] <= ' ' {
+				if i = space(b, i); i >= len(b) {
+					return i, truncated
+				}
 			}
 			if b[i] == ',' {
 				i++
@@ -108,10 +108,19 @@ func value(b []byte, i, depth int) (int, fault) {
 			open--
 			objects >>= 1
 		}
-		if objects&1 != 0 {
-			if i, f = name(b, i); f != none {
-				return i, f
+		if objects&1 == 0 {
+			continue
+		}
+
+	member: // Its name is what name checks; this is what nearly all look like.
+		if i < len(b) && b[i] == '"' {
+			if end := plain(b, i+1); end < len(b)-1 && b[end] == '"' && b[end+1] == ':' {
+				i = end + 2
+				continue
 			}
+		}
+		if i, f = name(b, i); f != none {
+			return i, f
 		}
 	}
 }
@@ -132,6 +141,26 @@ func name(b []byte, i int) (int, fault) {
 		return i, f
 	}
 	return colon(b, i)
+}
+
+// member is name, and returns the name as well, without its quotes, and whether it
+// holds escapes.
+func member(b []byte, i int) (key []byte, next int, escaped bool, f fault) {
+	if i < len(b) && b[i] == '"' { // what nearly all look like
+		if end := plain(b, i+1); end < len(b)-1 && b[end] == '"' && b[end+1] == ':' {
+			return b[i+1 : end : end], end + 2, false, none
+		}
+	}
+	i = space(b, i)
+	if next, f = name(b, i); f != none {
+		return nil, next, false, f
+	}
+	end := next - 1
+	for b[end] != '"' { // the colon, and white space before it
+		end--
+	}
+	key = b[i+1 : end : end]
+	return key, next, bytes.IndexByte(key, '\\') >= 0, none
 }
 
 // colon returns the index after the colon at or after i.

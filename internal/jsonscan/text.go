@@ -15,34 +15,41 @@ const (
 	backslashes = '\\' * ones
 )
 
+// specials sets the top bit of the first byte of x, a word of a string, that does not
+// stand for itself: a control, a quote, a backslash, what is outside ASCII. Which bits
+// are set above that one means nothing: subtracting sets the top bit of a byte that is
+// too small, and may borrow from those after it.
+//
+// With one bit flipped a quote is less than 0x21 as the controls are, and nothing else
+// is: so one subtraction finds both.
+func specials(x uint64) uint64 {
+	return (x | ((x ^ 2*ones) - ('"'-1)*ones) | ((x ^ backslashes) - ones)) & highBits
+}
+
+// plain returns the index from i on of what [specials] finds, or of where fewer than
+// eight bytes are left. Most bytes of an event are inside strings, so here is where the
+// time goes. The bounds are written so that the compiler needs no checks of its own, and
+// the function is small enough to be part of its callers.
+func plain(b []byte, i int) int {
+	for i >= 0 && i < len(b)-7 {
+		if marks := specials(binary.LittleEndian.Uint64(b[i : i+8 : i+8])); marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
+		}
+		i += 8
+	}
+	return i
+}
+
 // text checks a string from the byte after its opening quote on, and returns the
 // index after its closing quote.
-//
-// Most bytes of an event are plain characters inside strings, so this loop is
-// where the time goes. It looks for the bytes that need care (a quote, a
-// backslash, a control character, a byte outside ASCII) in eight bytes at once:
-// subtracting 1 from a zero byte, or 0x20 from a smaller one, sets its high bit.
-// A borrow may also mark bytes after the first marked one, never before it, and
-// only the first one is used.
 func text(b []byte, i int) (int, fault) {
 	for {
-		for {
-			if len(b)-i < 8 {
-				for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
-					i++
-				}
-				if i >= len(b) {
-					return i, truncated
-				}
-				break
-			}
-			x := binary.LittleEndian.Uint64(b[i:])
-			marks := specials(x)
-			if marks != 0 {
-				i += bits.TrailingZeros64(marks) / 8
-				break
-			}
-			i += 8
+		i = plain(b, i)
+		for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
+			i++
+		}
+		if i >= len(b) {
+			return i, truncated
 		}
 		switch c := b[i]; {
 		case c == '"':

@@ -34,13 +34,6 @@ func SkipText(b []byte, i int) (int, bool) {
 	return i, f == none
 }
 
-// specials sets the top bit of the first byte of x, a word of a string, that does not
-// stand for itself: a control, a quote, a backslash, what is outside ASCII. Which bits
-// are set above that one means nothing.
-func specials(x uint64) uint64 {
-	return (x | (x - ' '*ones) | ((x ^ quotes) - ones) | ((x ^ backslashes) - ones)) & highBits
-}
-
 // AppendText appends to dst what a string stands for, of which the opening quote
 // is before i. It returns the index after its closing quote. It is false where
 // [String] is.
