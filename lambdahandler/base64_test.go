@@ -24,6 +24,18 @@ func FuzzBase64(f *testing.F) {
 			if err == nil && !bytes.Equal(want[:wantN], got[:gotN]) {
 				t.Fatalf("%x, not %x", got[:gotN], want[:wantN])
 			}
+			usualN, usual := table.decodeUsual(make([]byte, size), text)
+			if plain := wantErr == nil && !bytes.ContainsAny(text, "\r\n"); usual != plain || usual && usualN != wantN {
+				t.Fatalf("usual: %v, %d bytes of %d", usual, usualN, wantN)
+			}
+			inside := append(bytes.Clone(text), `","x":"AAAA"`...)
+			insideN, end, ok := table.decodeText(got, inside)
+			if usual && (!ok || insideN != wantN || end != len(text) || !bytes.Equal(want[:wantN], got[:insideN])) {
+				t.Fatalf("inside a text: %v, %d bytes of %d", ok, insideN, wantN)
+			}
+			if ok && (inside[end] != '"' || bytes.ContainsAny(inside[:end], "\"\\\r\n")) {
+				t.Fatalf("%q ends at %d", inside, end)
+			}
 		}
 	})
 }

@@ -65,7 +65,7 @@ func (r *dynamoReader) record(record *streamRecord) {
 			record.meta.Stream = r.share(internStream, c.Value())
 		case "eventID":
 			if value := c.Value(); !r.inner { // that of DynamoDB names no shard
-				record.meta.Shard = r.shard(value)
+				record.meta.Shard = r.shard(unquoted(value))
 			}
 		case "kinesis":
 			packed = c.Value()
@@ -165,7 +165,7 @@ func (r *dynamoReader) unpack(record *streamRecord, kinesis []byte) {
 	if r.table == nil {
 		r.table = newBase64Table()
 	}
-	outer := kinesisReader{reader: newReader(kinesis), data: make([]byte, len(kinesis)), table: r.table}
+	outer := kinesisReader{reader: newReader(kinesis), table: r.table}
 	packed := mes.Record{Meta: record.meta}
 	outer.kinesis(&packed)
 	unpackChange(record, &packed)

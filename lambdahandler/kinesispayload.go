@@ -14,36 +14,37 @@ import (
 )
 
 // A kinesisReader makes records of the payload of a Kinesis event source mapping.
-// All that they hold is decoded into one allocation.
+// What they hold is decoded into a few allocations.
 type kinesisReader struct {
 	*reader
 	data  []byte // room for what is decoded
 	table *base64Table
+	mould mould
+	proto mes.Meta // what the records of the mould have in common
 }
 
 var errNotString = errors.New("its data is not a string")
 
 func newKinesisReader(payload []byte) *kinesisReader {
-	return &kinesisReader{
-		reader: newReader(payload),
-		data:   make([]byte, base64.StdEncoding.DecodedLen(len(payload))),
-		table:  newBase64Table(),
-	}
+	return &kinesisReader{reader: newReader(payload), table: newBase64Table()}
 }
 
 // readKinesis makes records of a payload. What is in them is not opened.
 func readKinesis(payload []byte, w *window) ([]mes.Record, error) {
-	r := newKinesisReader(payload)
+	return newKinesisReader(payload).read(w)
+}
+
+func (r *kinesisReader) read(w *window) ([]mes.Record, error) {
 	var records []mes.Record
 	begin := 0
 	err := r.records(func() {
 		if len(records) == 1 { // most are about as long as the first
 			size := r.cursor.Offset() - begin
-			records = append(make([]mes.Record, 0, len(payload)/max(size, 1)+2), records...)
+			records = append(make([]mes.Record, 0, len(r.payload)/max(size, 1)+2), records...)
 		}
 		begin = r.cursor.Offset()
-		records = append(records, mes.Record{})
-		r.record(&records[len(records)-1])
+		records = longer(records)
+		r.next(&records[len(records)-1])
 	})
 	*w = r.window
 	if err != nil {
@@ -52,7 +53,65 @@ func readKinesis(payload []byte, w *window) ([]mes.Record, error) {
 	return records, nil
 }
 
-// record reads the next record. What is wrong with it stays with it.
+// next reads the next record.
+func (r *kinesisReader) next(record *mes.Record) {
+	m := &r.mould
+	if m.usable() {
+		if size, ok := r.cast(record, r.cursor.Rest()); ok {
+			r.cursor.Take(size)
+			m.hits++
+			return
+		}
+		*record = mes.Record{}
+		m.misses++
+	}
+	r.cursor.Rest() // without the white space before the record
+	m.open(r.cursor.Offset())
+	r.record(record)
+	m.close(r.payload, r.cursor.Offset())
+	r.proto = mes.Meta{Stream: record.Meta.Stream, Region: record.Meta.Region}
+}
+
+// cast reads the record that a text begins with if it fits the mould, and returns its
+// length. It is false for any other.
+func (r *kinesisReader) cast(record *mes.Record, text []byte) (size int, ok bool) {
+	m := &r.mould
+	i := 0
+	for piece, hole := range m.holes {
+		if i, ok = m.next(piece, text, i); !ok {
+			return 0, false
+		}
+		begin := i
+		switch hole {
+		case holeArrived:
+			if record.Meta.Arrived, i, ok = shortSeconds(text, i); !ok {
+				return 0, false
+			}
+			continue
+		case holeData:
+			if record.Data, i, ok = r.decodeText(text, i); !ok {
+				return 0, false
+			}
+			continue
+		}
+		if i, ok = jsonscan.PlainText(text, i); !ok {
+			return 0, false
+		}
+		switch value := text[begin:i]; hole {
+		case holeSequence:
+			record.Meta.SequenceNumber = r.copy(value)
+		case holePartitionKey:
+			record.Meta.PartitionKey = r.copy(value)
+		case holeEventID:
+			record.Meta.Shard = r.shard(value)
+		}
+	}
+	record.Meta.Stream, record.Meta.Region = r.proto.Stream, r.proto.Region
+	return m.next(len(m.holes), text, i)
+}
+
+// record reads the next record, whatever it looks like. What is wrong with it stays
+// with it.
 func (r *kinesisReader) record(record *mes.Record) {
 	c := &r.cursor
 	r.members(func() bool {
@@ -60,7 +119,7 @@ func (r *kinesisReader) record(record *mes.Record) {
 		case "kinesis":
 			r.kinesis(record)
 		case "eventID":
-			record.Meta.Shard = r.shard(c.Value())
+			record.Meta.Shard = r.shard(unquoted(r.hole(holeEventID)))
 		case "awsRegion":
 			record.Meta.Region = r.share(internRegion, c.Value())
 		case "eventSourceARN":
@@ -74,14 +133,23 @@ func (r *kinesisReader) record(record *mes.Record) {
 	}, "kinesis", "eventID", "awsRegion", "eventSourceARN")
 }
 
+// hole takes the next value, and makes a hole of it.
+func (r *kinesisReader) hole(kind hole) []byte {
+	value := r.cursor.Value()
+	r.mould.hole(kind, r.payload, value, r.cursor.Offset())
+	return value
+}
+
 // shard returns the shard in an event id, such as shardId-000000000006:4959….
-func (r *kinesisReader) shard(value []byte) string {
-	text := unquoted(value)
+func (r *kinesisReader) shard(text []byte) string {
+	last := &r.last[internShard]
+	if n := len(last.value); n > 0 && len(text) > n && text[n] == ':' && string(text[:n]) == string(last.value) {
+		return last.text // which has no colon in it
+	}
 	end := bytes.IndexByte(text, ':')
 	if end < 0 {
 		return ""
 	}
-	last := &r.last[internShard]
 	if string(last.value) != string(text[:end]) {
 		*last = interned{value: text[:end], text: r.copy(text[:end])}
 	}
@@ -93,13 +161,13 @@ func (r *kinesisReader) kinesis(record *mes.Record) {
 	r.members(func() bool {
 		switch string(c.Key) {
 		case "data":
-			record.Data, record.Err = r.decode(c.Value())
+			record.Data, record.Err = r.decode(r.hole(holeData))
 		case "sequenceNumber":
-			record.Meta.SequenceNumber = r.keep(c.Value())
+			record.Meta.SequenceNumber = r.keep(r.hole(holeSequence))
 		case "partitionKey":
-			record.Meta.PartitionKey = r.keep(c.Value())
+			record.Meta.PartitionKey = r.keep(r.hole(holePartitionKey))
 		case "approximateArrivalTimestamp":
-			record.Meta.Arrived = seconds(c.Value())
+			record.Meta.Arrived = seconds(r.hole(holeArrived))
 		case "kinesisSchemaVersion", "encryptionType":
 			c.Value()
 		default:
@@ -118,17 +186,48 @@ func (r *kinesisReader) decode(value []byte) ([]byte, error) {
 		return value, errNotString
 	}
 	text := unquoted(value)
-	size := base64.StdEncoding.DecodedLen(len(text))
-	if size > len(r.data) { // escapes have made it longer than it was written
-		r.data = make([]byte, size)
-	}
+	r.reserve(len(text))
 	n, err := r.table.decode(r.data, text)
 	if err != nil {
 		return text, fmt.Errorf("base64: %w", err)
 	}
+	return r.cut(n), nil
+}
+
+// decodeText is decode for the string of which the opening quote is before i, and
+// returns the index of the closing one. It is false for what may be anything else than
+// base64.
+func (r *kinesisReader) decodeText(text []byte, i int) (data []byte, end int, ok bool) {
+	n, size, ok := r.table.decodeText(r.data, text[i:])
+	if !ok { // most likely there is no room for it
+		if size = bytes.IndexByte(text[i:], '"'); size < 0 {
+			return nil, i, false
+		}
+		r.reserve(size)
+		if n, ok = r.table.decodeUsual(r.data, text[i:i+size]); !ok {
+			return nil, i, false
+		}
+	}
+	return r.cut(n), i + size, true
+}
+
+// mostRoom is how many bytes are made room for at once, at most, but for a record
+// that needs more. Making room costs as much as what is made has bytes.
+const mostRoom = 256 << 10
+
+// reserve sees that there is room for what so many characters stand for.
+func (r *kinesisReader) reserve(characters int) {
+	if need := base64.StdEncoding.DecodedLen(characters); need > len(r.data) {
+		rest := base64.StdEncoding.DecodedLen(len(r.payload) - r.cursor.Offset())
+		r.data = make([]byte, max(need, min(rest, mostRoom)))
+	}
+}
+
+// cut returns the first bytes of the room, which nothing else gets.
+func (r *kinesisReader) cut(n int) []byte {
 	data := r.data[:n:n]
 	r.data = r.data[n:]
-	return data, nil
+	return data
 }
 
 // fromKinesisEvent makes the same records of an event that is decoded already.

@@ -20,11 +20,12 @@ var errNoRecords = errors.New("lambdahandler: the payload has no Records: the fu
 // used again by package lambda after the invocation, so all that a record keeps is
 // copied, many strings into one allocation.
 type reader struct {
-	cursor jsonscan.Cursor
-	text   strings.Builder
-	last   [3]interned
-	name   [64]byte
-	window window
+	payload []byte
+	cursor  jsonscan.Cursor
+	text    strings.Builder
+	last    [3]interned
+	name    [64]byte
+	window  window
 }
 
 // A window is what a payload says of the tumbling window of its mapping. Lambda takes
@@ -50,7 +51,7 @@ const (
 )
 
 func newReader(payload []byte) *reader {
-	return &reader{cursor: jsonscan.NewCursor(payload)}
+	return &reader{payload: payload, cursor: jsonscan.NewCursor(payload)}
 }
 
 // lenient reads a payload that is not all UTF-8 as encoding/json does: with U+FFFD in
@@ -62,6 +63,16 @@ func lenient[T any](payload []byte, w *window, read func([]byte, *window) (T, er
 		return read([]byte(string([]rune(string(payload)))), w)
 	}
 	return result, err
+}
+
+// longer returns a slice of which nothing was ever cut off with one element more. Where
+// there is room it is empty already: to write that again takes a write barrier.
+func longer[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
+	}
+	var empty T
+	return append(s, empty)
 }
 
 // records calls read for each element of the payload's Records. Whatever read does
@@ -203,6 +214,38 @@ func seconds(value []byte) time.Time {
 	if err != nil || math.Abs(f) >= 1<<62 {
 		return time.Time{}
 	}
+	return timeOf(f)
+}
+
+// timeOf makes a time of seconds since 1970.
+func timeOf(f float64) time.Time {
 	whole := int64(f)
 	return time.Unix(whole, int64((f-float64(whole))*1e9)).UTC()
 }
+
+// shortSeconds is seconds for the number at i, and returns the index after it, if it is
+// as services write one: of few digits, of which at most three stand behind a point.
+// Such a number is a quotient of two integers that a float64 holds exactly, so dividing
+// them gives what strconv.ParseFloat does.
+func shortSeconds(b []byte, i int) (t time.Time, end int, ok bool) {
+	const most = 12
+	begin, n := i, int64(0)
+	for ; i < len(b) && b[i]-'0' <= 9 && i-begin < most; i++ {
+		n = n*10 + int64(b[i]-'0')
+	}
+	if i == begin || i >= len(b) || b[begin] == '0' && i > begin+1 {
+		return t, i, false
+	}
+	if b[i] != '.' {
+		return timeOf(float64(n)), i, endsNumber(b[i])
+	}
+	scale := 1.0
+	for i++; i < len(b) && b[i]-'0' <= 9 && scale < 1e3; i++ {
+		n = n*10 + int64(b[i]-'0')
+		scale *= 10
+	}
+	return timeOf(float64(n) / scale), i, scale > 1 && i < len(b) && endsNumber(b[i])
+}
+
+// endsNumber tells whether a number of JSON can end before c.
+func endsNumber(c byte) bool { return c == ',' || c == '}' }

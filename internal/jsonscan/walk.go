@@ -34,6 +34,17 @@ func SkipText(b []byte, i int) (int, bool) {
 	return i, f == none
 }
 
+// PlainText returns the index of the closing quote of a string, of which the opening
+// quote is before i. It is false for what holds an escape or a character outside
+// ASCII, or is no string.
+func PlainText(b []byte, i int) (int, bool) {
+	i = plain(b, i)
+	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
+		i++
+	}
+	return i, i < len(b) && b[i] == '"'
+}
+
 // AppendText appends to dst what a string stands for, of which the opening quote
 // is before i. It returns the index after its closing quote. It is false where
 // [String] is.
