@@ -20,16 +20,14 @@ const deletableFor = 5 * 365 * 24 * time.Hour
 
 // decodeIn makes an event of the bytes of a record, of which its strings may share
 // memory with those of others: see parseIn.
-func (s *Store) decodeIn(shared *arena.Text, data []byte) (Event, error) {
+func (s *Store) decodeIn(e *Event, shared *arena.Text, data []byte) error {
 	if s.decoder == nil {
-		return parseIn(shared, data)
+		return parseIn(e, shared, data)
 	}
-	var e Event
-	err := guard(func() (err error) {
-		e, err = s.decoder(data)
+	return guard(func() (err error) {
+		*e, err = s.decoder(data)
 		return err
 	})
-	return e, err
 }
 
 // A collateRoom is what the events of a batch share: making the items of one event
@@ -146,8 +144,8 @@ func (s *Store) checkReadsBack(room *collateRoom, stored []byte, e *Event, advic
 	if s.decoder != nil {
 		stored = bytes.Clone(stored) // a user's decoder may do anything with it
 	}
-	back, err := s.decodeIn(&room.checked, stored)
-	if err != nil {
+	var back Event
+	if err := s.decodeIn(&back, &room.checked, stored); err != nil {
 		return fmt.Errorf("the event could not be read back: %w (%s)", err, advice)
 	}
 	var differs string

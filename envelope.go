@@ -15,46 +15,70 @@ const (
 	eventBridge             // Amazon EventBridge
 )
 
-// An envelope holds the values of the members that say what an event is, as they
-// stand in its JSON. A member that is missing or null is nil: producers write
+// An envelope knows the values of the members that say what an event is, as they
+// stand in its JSON. A member that is missing or null is no value: producers write
 // both for none.
 type envelope struct {
+	raw  []byte
 	form form
 
-	id, typ, partitionKey, timestamp, tags []byte
+	id, typ, partitionKey, timestamp, tags span
 
-	specVersion, source, time, data, partitioning []byte // CloudEvents
-	detailType, detail                            []byte // EventBridge, with source and time
+	specVersion, source, time, data, partitioning span // CloudEvents
+	detailType, detail                            span // EventBridge, with source and time
+}
+
+// A span is where a value stands in the JSON of an event; the zero span is no value.
+// As slices they would cost the garbage collector's write barrier.
+type span struct{ begin, end int }
+
+// of returns the value at a span, nil for none.
+func (env *envelope) of(s span) []byte {
+	if s.end == 0 {
+		return nil
+	}
+	return env.raw[s.begin:s.end:s.end]
 }
 
 // readEnvelope walks over the members of an event and checks its whole text. Of
 // members with one name the last counts.
 func readEnvelope(raw []byte) (envelope, error) {
-	var env envelope
-	members := jsonscan.Members(raw)
-	for members.Next() {
-		env.set(members.Key, members.Escaped, members.Value)
-	}
-	if err := members.Err(); err != nil {
-		return envelope{}, err
-	}
-	env.form = env.recognise()
-	return env, nil
+	env := envelope{raw: raw}
+	err := env.read()
+	return env, err
 }
 
-// outlined is readEnvelope for a text of which somebody has made an outline.
-func outlined(raw []byte, places []jsonscan.Place) envelope {
-	var env envelope
-	for _, p := range places {
-		name := raw[p.Name:p.NameEnd]
-		env.set(name, bytes.IndexByte(name, '\\') >= 0, raw[p.Value:p.End:p.End])
+// read is readEnvelope for an envelope that has but the text. With an error it may
+// hold something.
+func (env *envelope) read() error {
+	members := jsonscan.Members(env.raw)
+	for {
+		m, ok := members.Where()
+		if !ok {
+			break
+		}
+		env.set(m.Name, m.NameEnd, m.Escaped, span{m.Value, m.End})
+	}
+	if err := members.Err(); err != nil {
+		return err
 	}
 	env.form = env.recognise()
-	return env
+	return nil
+}
+
+// outlined is read for a text of which somebody has made an outline.
+func (env *envelope) outlined(places []jsonscan.Place) {
+	for i := range places {
+		p := &places[i]
+		escaped := bytes.IndexByte(env.raw[p.Name:p.NameEnd], '\\') >= 0
+		env.set(int(p.Name), int(p.NameEnd), escaped, span{int(p.Value), int(p.End)})
+	}
+	env.form = env.recognise()
 }
 
 // set keeps a member, if it is one of those that say what an event is.
-func (env *envelope) set(name []byte, escaped bool, value []byte) {
+func (env *envelope) set(begin, end int, escaped bool, value span) {
+	name := env.raw[begin:end]
 	if escaped {
 		var buf [32]byte // the longest name below has 12 bytes
 		unescaped, ok := jsonscan.AppendUnquoted(buf[:0], name)
@@ -65,15 +89,15 @@ func (env *envelope) set(name []byte, escaped bool, value []byte) {
 	}
 	if member := env.member(name); member != nil {
 		*member = value
-		if value[0] == 'n' { // null
-			*member = nil
+		if env.raw[value.begin] == 'n' { // null
+			*member = span{}
 		}
 	}
 }
 
 // member returns where the value of the member of that name is kept, nil for one
 // that is not.
-func (env *envelope) member(name []byte) *[]byte {
+func (env *envelope) member(name []byte) *span {
 	switch string(name) { // the compiler makes no string of it
 	case "id":
 		return &env.id
@@ -106,10 +130,9 @@ func (env *envelope) member(name []byte) *[]byte {
 // recognise tells the form by what its specification requires of every event.
 func (env *envelope) recognise() form {
 	switch {
-	case isString(env.specVersion) && stringIs(env.specVersion, "1.0") &&
-		isText(env.id) && isText(env.source) && isText(env.typ):
+	case stringIs(env.of(env.specVersion), "1.0") && isText(env.of(env.id)) && isText(env.of(env.source)) && isText(env.of(env.typ)):
 		return cloudEvent
-	case isString(env.detailType) && isString(env.source) && env.detail != nil:
+	case isString(env.of(env.detailType)) && isString(env.of(env.source)) && env.detail.end != 0:
 		return eventBridge
 	}
 	return plain
@@ -119,9 +142,9 @@ func (env *envelope) recognise() form {
 func (env *envelope) payload() []byte {
 	switch env.form {
 	case cloudEvent:
-		return env.data
+		return env.of(env.data)
 	case eventBridge:
-		return env.detail
+		return env.of(env.detail)
 	}
 	return nil
 }
@@ -136,7 +159,11 @@ func isText(value []byte) bool {
 	return isString(value) && len(value) > len(`""`)
 }
 
+// stringIs reports whether it is a string that stands for a text.
 func stringIs(value []byte, want string) bool {
+	if !isString(value) {
+		return false
+	}
 	var buf [16]byte
 	got, ok := jsonscan.AppendUnquoted(buf[:0], value[1:len(value)-1])
 	return ok && string(got) == want

@@ -40,7 +40,7 @@ func (e *Event) findTag(name string) (json.RawMessage, bool) {
 	if err != nil {
 		return nil, false
 	}
-	if value, ok := jsonscan.Member(env.tags, name); ok {
+	if value, ok := jsonscan.Member(env.of(env.tags), name); ok {
 		return value, true
 	}
 	if tags, ok := jsonscan.Member(env.payload(), "tags"); ok {

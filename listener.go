@@ -74,11 +74,10 @@ func (l *Listener) Handle(ctx context.Context, records []Record) error {
 	stats := BatchStats{Operation: OperationListen, Read: len(records)}
 	batch := newSaveBatch(l.store, len(records))
 	var shared arena.Text // of all events
-	var e Event           // one for all: add takes its address
+	var kept Event        // one for all: add takes its address, so it is not on the stack
 	forEach(len(records), func(i int) {
-		var keep bool
-		var err error
-		e, keep, err = l.read(&shared, &records[i])
+		e := Event{Meta: records[i].Meta} // set here, where it is known that this is the stack
+		keep, err := l.read(&e, &shared, &records[i])
 		switch {
 		case err != nil:
 			batch.outcomes[i].err = Permanent(err)
@@ -87,7 +86,8 @@ func (l *Listener) Handle(ctx context.Context, records []Record) error {
 		default:
 			// The event comes from the decoder, so what it holds is what its
 			// bytes say; unless that is the user's own.
-			batch.add(i, &e, began, l.store.decoder == nil)
+			kept = e
+			batch.add(i, &kept, began, l.store.decoder == nil)
 		}
 	}, func(i int, err error) {
 		batch.outcomes[i] = outcome{err: Permanent(fmt.Errorf("the filter, or a function of the store's options: %w", err))}
@@ -131,25 +131,27 @@ func (l *Listener) check(ctx context.Context) error {
 
 // read makes an event of a record and asks the filter. An error is one of the
 // record's content.
-func (l *Listener) read(shared *arena.Text, record *Record) (e Event, keep bool, err error) {
+func (l *Listener) read(e *Event, shared *arena.Text, record *Record) (keep bool, err error) {
 	if record.Err != nil {
-		return e, false, record.Err
+		return false, record.Err
 	}
-	if e, err = l.store.decodeIn(shared, record.Data); err != nil {
-		return e, false, fmt.Errorf("decode: %w", err)
+	if err := l.store.decodeIn(e, shared, record.Data); err != nil {
+		return false, fmt.Errorf("decode: %w", err)
 	}
-	e.Meta = record.Meta
+	if l.store.decoder != nil {
+		e.Meta = record.Meta
+	}
 	err = guard(func() error {
-		keep = l.filter.accepts(e)
+		keep = l.filter.accepts(*e)
 		return nil
 	})
 	if err != nil {
-		return e, false, fmt.Errorf("filter: %w", err)
+		return false, fmt.Errorf("filter: %w", err)
 	}
 	if !keep && e.Type == "" {
-		return e, false, errors.New("the event has no type, and the filter does not accept it")
+		return false, errors.New("the event has no type, and the filter does not accept it")
 	}
-	return e, keep, nil
+	return keep, nil
 }
 
 // failAll reports every record of a batch as failed, if there is an error.

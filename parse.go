@@ -61,34 +61,42 @@ func Parse(raw []byte) (Event, error) {
 
 // parse is Parse without the copy: Raw is raw itself, which nobody may change as
 // long as the event is in use. It allocates once, for the strings.
-func parse(raw []byte) (Event, error) { return parseIn(nil, raw) }
-
-// parseIn is parse for one of many: their strings share a few allocations, if
-// there is an arena for them.
-func parseIn(shared *arena.Text, raw []byte) (Event, error) {
-	env, err := readEnvelope(raw)
-	if err != nil {
-		return Event{}, notEvent(raw, err)
-	}
-	return env.event(shared, raw)
-}
-
-// event makes the event of which env is the envelope.
-func (env *envelope) event(shared *arena.Text, raw []byte) (e Event, err error) {
-	e.Raw = raw[:len(raw):len(raw)]
-	if e.Timestamp, err = env.when(); err != nil {
+func parse(raw []byte) (e Event, err error) {
+	if err := parseIn(&e, nil, raw); err != nil {
 		return Event{}, err
 	}
+	return e, nil
+}
+
+// parseIn is parse for one of many: their strings share a few allocations, if
+// there is an arena for them. It sets what an event's bytes say of it, and leaves the
+// other fields alone; with an error it may have set some.
+func parseIn(e *Event, shared *arena.Text, raw []byte) error {
+	env := envelope{raw: raw}
+	if err := env.read(); err != nil {
+		return notEvent(raw, err)
+	}
+	return env.event(e, shared)
+}
+
+// event makes the event of which env is the envelope, as parseIn does.
+func (env *envelope) event(e *Event, shared *arena.Text) (err error) {
+	raw := env.raw
+	e.Raw = raw[:len(raw):len(raw)]
+	if e.Timestamp, err = env.when(); err != nil {
+		return err
+	}
+	id := env.of(env.id)
 	typeName, typ := env.findType()
 	keyName, key := env.findPartitionKey()
 
 	// All strings go into one, of which each is a part.
-	size := len(env.id) + len(typ) + len(key)
-	if !isText(env.id) {
+	size := len(id) + len(typ) + len(key)
+	if !isText(id) {
 		size += len(hashPrefix) + 2*sha256.Size
 	}
 	if env.form == cloudEvent {
-		size += len(env.source) + len(" ")
+		size += env.source.end - env.source.begin + len(" ")
 	}
 	var own strings.Builder
 	text := &own
@@ -100,44 +108,47 @@ func (env *envelope) event(shared *arena.Text, raw []byte) (e Event, err error) 
 	}
 	begin := text.Len()
 	if env.form == cloudEvent {
-		if err := writeString(text, "source", env.source); err != nil {
-			return Event{}, err
+		if err := writeString(text, "source", env.of(env.source)); err != nil {
+			return err
 		}
 		if strings.Contains(text.String()[begin:], " ") { // two pairs could be one ID
-			return Event{}, fieldError("source", "holds a space")
+			return fieldError("source", "holds a space")
 		}
 		text.WriteByte(' ')
 	}
-	if err := writeString(text, "id", env.id); err != nil {
-		return Event{}, err
+	if err := writeString(text, "id", id); err != nil {
+		return err
 	}
 	if text.Len() == begin {
 		writeHash(text, raw)
 	}
 	idEnd := text.Len()
 	if err := writeString(text, typeName, typ); err != nil {
-		return Event{}, err
+		return err
 	}
 	typeEnd := text.Len()
 	if err := writeString(text, keyName, key); err != nil {
-		return Event{}, err
+		return err
 	}
 	all := text.String()
 	e.ID, e.Type, e.PartitionKey = all[begin:idEnd], all[idEnd:typeEnd], all[typeEnd:]
-	return e, nil
+	return nil
 }
 
 // when returns when the event happened, the zero time where it does not say.
 func (env *envelope) when() (time.Time, error) {
-	name, value := "timestamp", env.timestamp
-	if env.form != plain && env.time != nil {
-		name, value = "time", env.time
+	name, value := "timestamp", env.of(env.timestamp)
+	if env.form != plain && env.time.end != 0 {
+		name, value = "time", env.of(env.time)
 		if !isString(value) {
 			return time.Time{}, fieldError(name, "is "+jsonscan.KindOf(value).String()+", not an RFC 3339 time")
 		}
 	}
 	if value == nil {
 		return time.Time{}, nil
+	}
+	if ms, ok := usualMillis(value); ok {
+		return time.UnixMilli(ms).UTC(), nil
 	}
 	t, err := parseTimestamp(value)
 	if err != nil {
@@ -149,20 +160,20 @@ func (env *envelope) when() (time.Time, error) {
 // findType returns the member that says what kind of thing happened.
 func (env *envelope) findType() (name string, value []byte) {
 	if env.form == eventBridge {
-		return "detail-type", env.detailType
+		return "detail-type", env.of(env.detailType)
 	}
-	return "type", env.typ
+	return "type", env.of(env.typ)
 }
 
 // findPartitionKey returns the member that is the event's partition key. What
 // stands in a payload was not written for this library, so there another type
 // only means that it is no partition key.
 func (env *envelope) findPartitionKey() (name string, value []byte) {
-	if env.form == cloudEvent && !isNone(env.partitioning) {
-		return "partitionkey", env.partitioning
+	if value := env.of(env.partitioning); env.form == cloudEvent && !isNone(value) {
+		return "partitionkey", value
 	}
-	if !isNone(env.partitionKey) {
-		return "partitionKey", env.partitionKey
+	if value := env.of(env.partitionKey); !isNone(value) {
+		return "partitionKey", value
 	}
 	if value, ok := jsonscan.Member(env.payload(), "partitionKey"); ok && isString(value) {
 		return "partitionKey", value

@@ -44,11 +44,9 @@ func (s *Store) ItemDecoder() func(item driver.Item) (Event, error) {
 // restore turns an item back into the event that was saved.
 func (s *Store) restore(e *Event, item *driver.Item, shared *arena.Text) error {
 	if !item.Complete {
-		decoded, err := s.decodeItem(shared, item)
-		if err != nil {
+		if err := s.decodeItem(e, shared, item); err != nil {
 			return fmt.Errorf("%w: an item does not hold an event: %w", ErrCorrupt, err)
 		}
-		*e = decoded
 		e.RangeKey = item.RangeKey
 		e.Expires = expires(item.TTL)
 		e.Meta = Meta{}
@@ -63,15 +61,16 @@ func (s *Store) restore(e *Event, item *driver.Item, shared *arena.Text) error {
 
 // decodeItem makes an event of what an item holds, of which its table may have
 // looked at all already.
-func (s *Store) decodeItem(shared *arena.Text, item *driver.Item) (Event, error) {
+func (s *Store) decodeItem(e *Event, shared *arena.Text, item *driver.Item) error {
 	if s.decoder == nil {
 		outline, _ := item.Outline.(*jsonscan.Outline)
 		if places, ok := outline.Of(item.Event); ok {
-			env := outlined(item.Event, places)
-			return env.event(shared, item.Event)
+			env := envelope{raw: item.Event}
+			env.outlined(places)
+			return env.event(e, shared)
 		}
 	}
-	return s.decodeIn(shared, item.Event)
+	return s.decodeIn(e, shared, item.Event)
 }
 
 // expires makes a time of an item's TTL.

@@ -55,6 +55,22 @@ func parseTimeString(value []byte) (time.Time, error) {
 	return t, nil
 }
 
+// usualMillis is millis for a value that is written as nearly all timestamps are: with
+// as many digits as the times from 2001 to 2286 have.
+func usualMillis(value []byte) (int64, bool) {
+	if len(value) != 13 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range value {
+		if c -= '0'; c > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c)
+	}
+	return n, true
+}
+
 // millis returns the value of a valid JSON number, rounded down to an integer.
 // It works on the digits, for a float64 has too few of them. It is false outside
 // [minMillis, maxMillis).

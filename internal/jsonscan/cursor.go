@@ -53,13 +53,13 @@ func (c *Cursor) Member() bool {
 	if !c.next('}') {
 		return false
 	}
-	key, end, escaped, f := member(c.data, c.pos)
-	c.pos = end
+	begin, end, next, escaped, f := member(c.data, c.pos)
+	c.pos = next
 	if f != none {
 		c.fault = f
 		return false
 	}
-	c.Key, c.Escaped = key, escaped
+	c.Key, c.Escaped = c.data[begin:end:end], escaped
 	return true
 }
 

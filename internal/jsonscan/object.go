@@ -46,6 +46,27 @@ func Members(b []byte) Object {
 // Next moves on to the next member. It is false at the end of the object and
 // where the text is not valid.
 func (o *Object) Next() bool {
+	m, ok := o.Where()
+	if !ok {
+		o.Key, o.Value, o.Escaped = nil, nil, false
+		return false
+	}
+	o.Key, o.Value, o.Escaped = o.data[m.Name:m.NameEnd:m.NameEnd], o.data[m.Value:m.End:m.End], m.Escaped
+	return true
+}
+
+// Bounds are where a member of an object stands, in bytes from where the text begins:
+// its name, as it is written and without its quotes, and its value. Escaped says that
+// the name holds escapes.
+type Bounds struct {
+	Name, NameEnd, Value, End int
+	Escaped                   bool
+}
+
+// Where is Next for a caller to whom it matters that numbers are kept where slices
+// would be: while the garbage collector is at work, each slice that is kept costs more
+// than to find it. It leaves Key, Value and Escaped alone.
+func (o *Object) Where() (m Bounds, ok bool) {
 	b, i := o.data, o.pos
 	if i < len(b) && b[i] <= ' ' {
 		i = space(b, i)
@@ -53,47 +74,45 @@ func (o *Object) Next() bool {
 	switch o.phase {
 	case atStart:
 		if i >= len(b) || b[i] != '{' {
-			return o.stopNotObject()
+			return m, o.stopNotObject()
 		}
 		i = space(b, i+1)
 		if i < len(b) && b[i] == '}' {
-			return o.stop(end(b, i+1))
+			return m, o.stop(end(b, i+1))
 		}
 		o.phase = atComma
 	case atComma:
 		if i >= len(b) {
-			return o.stop(i, truncated)
+			return m, o.stop(i, truncated)
 		}
 		if b[i] == '}' {
-			return o.stop(end(b, i+1))
+			return m, o.stop(end(b, i+1))
 		}
 		if b[i] != ',' {
-			return o.stop(i, wantComma)
+			return m, o.stop(i, wantComma)
 		}
 		i++
 	default:
-		return false
+		return m, false
 	}
 
-	key, i, escaped, f := member(b, i)
-	if f != none {
-		return o.stop(i, f)
+	var f fault
+	if m.Name, m.NameEnd, i, m.Escaped, f = member(b, i); f != none {
+		return m, o.stop(i, f)
 	}
-	o.Key, o.Escaped = key, escaped
 	if i < len(b) && b[i] <= ' ' {
 		i = space(b, i)
 	}
-	start := i
+	m.Value = i
 	if i, f = value(b, i, 1); f != none {
-		return o.stop(i, f)
+		return m, o.stop(i, f)
 	}
-	o.Value = b[start:i:i]
+	m.End = i
 	o.pos = i
-	return true
+	return m, true
 }
 
 func (o *Object) stop(i int, f fault) bool {
-	o.Key, o.Value, o.Escaped = nil, nil, false
 	o.pos, o.fault, o.phase = i, f, atEnd
 	return false
 }

@@ -143,24 +143,23 @@ func name(b []byte, i int) (int, fault) {
 	return colon(b, i)
 }
 
-// member is name, and returns the name as well, without its quotes, and whether it
-// holds escapes.
-func member(b []byte, i int) (key []byte, next int, escaped bool, f fault) {
+// member is name, and also returns where the name itself begins and ends, without its
+// quotes, and whether it holds escapes.
+func member(b []byte, i int) (begin, end, next int, escaped bool, f fault) {
 	if i < len(b) && b[i] == '"' { // what nearly all look like
-		if end := plain(b, i+1); end < len(b)-1 && b[end] == '"' && b[end+1] == ':' {
-			return b[i+1 : end : end], end + 2, false, none
+		if end = plain(b, i+1); end < len(b)-1 && b[end] == '"' && b[end+1] == ':' {
+			return i + 1, end, end + 2, false, none
 		}
 	}
-	i = space(b, i)
+	begin = space(b, i) + 1
 	if next, f = name(b, i); f != none {
-		return nil, next, false, f
+		return 0, 0, next, false, f
 	}
-	end := next - 1
+	end = next - 1
 	for b[end] != '"' { // the colon, and white space before it
 		end--
 	}
-	key = b[i+1 : end : end]
-	return key, next, bytes.IndexByte(key, '\\') >= 0, none
+	return begin, end, next, bytes.IndexByte(b[begin:end], '\\') >= 0, none
 }
 
 // colon returns the index after the colon at or after i.
