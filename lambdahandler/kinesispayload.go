@@ -19,9 +19,18 @@ type kinesisReader struct {
 	*reader
 	data  []byte // room for what is decoded
 	table *base64Table
-	mould mould
+	mould jsonscan.Mould
 	proto mes.Meta // what the records of the mould have in common
 }
+
+// The holes of moulds. Strings have their quotes in the pieces around them.
+const (
+	holeSequence uint8 = iota
+	holePartitionKey
+	holeArrived
+	holeEventID
+	holeData
+)
 
 var errNotString = errors.New("its data is not a string")
 
@@ -56,19 +65,18 @@ func (r *kinesisReader) read(w *window) ([]mes.Record, error) {
 // next reads the next record.
 func (r *kinesisReader) next(record *mes.Record) {
 	m := &r.mould
-	if m.usable() {
-		if size, ok := r.cast(record, r.cursor.Rest()); ok {
+	if m.Usable() {
+		size, ok := r.cast(record, r.cursor.Rest())
+		if m.Fitted(ok); ok {
 			r.cursor.Take(size)
-			m.hits++
 			return
 		}
 		*record = mes.Record{}
-		m.misses++
 	}
 	r.cursor.Rest() // without the white space before the record
-	m.open(r.cursor.Offset())
+	m.Open(r.cursor.Offset())
 	r.record(record)
-	m.close(r.payload, r.cursor.Offset())
+	m.Close(r.payload, r.cursor.Offset())
 	r.proto = mes.Meta{Stream: record.Meta.Stream, Region: record.Meta.Region}
 }
 
@@ -77,8 +85,8 @@ func (r *kinesisReader) next(record *mes.Record) {
 func (r *kinesisReader) cast(record *mes.Record, text []byte) (size int, ok bool) {
 	m := &r.mould
 	i := 0
-	for piece, hole := range m.holes {
-		if i, ok = m.next(piece, text, i); !ok {
+	for piece, hole := range m.Holes {
+		if i, ok = m.Piece(piece, text, i); !ok {
 			return 0, false
 		}
 		begin := i
@@ -107,7 +115,7 @@ func (r *kinesisReader) cast(record *mes.Record, text []byte) (size int, ok bool
 		}
 	}
 	record.Meta.Stream, record.Meta.Region = r.proto.Stream, r.proto.Region
-	return m.next(len(m.holes), text, i)
+	return m.Piece(len(m.Holes), text, i)
 }
 
 // record reads the next record, whatever it looks like. What is wrong with it stays
@@ -134,9 +142,18 @@ func (r *kinesisReader) record(record *mes.Record) {
 }
 
 // hole takes the next value, and makes a hole of it.
-func (r *kinesisReader) hole(kind hole) []byte {
+func (r *kinesisReader) hole(kind uint8) []byte {
 	value := r.cursor.Value()
-	r.mould.hole(kind, r.payload, value, r.cursor.Offset())
+	end := r.cursor.Offset()
+	begin := end - len(value)
+	if kind != holeArrived {
+		if len(value) < 2 || value[0] != '"' {
+			r.mould.Unfit()
+			return value
+		}
+		begin, end = begin+1, end-1
+	}
+	r.mould.Hole(r.payload, kind, begin, end)
 	return value
 }
 
