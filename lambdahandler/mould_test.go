@@ -38,9 +38,9 @@ func sameRecords(t testing.TB, payload []byte) (fitted int) {
 
 func TestMouldsChangeNothing(t *testing.T) {
 	usual := string(encode(t, kinesisEvent("a", "bc", "def", strings.Repeat("g", 300), "", "h\xff")))
-	require.Equal(t, 5, sameRecords(t, []byte(usual)), "all but the first")
+	require.Equal(t, 4, sameRecords(t, []byte(usual)), "all but two")
 	spaced := strings.NewReplacer(`{"awsRegion`, " \n{\"awsRegion", `":`, "\" :\t").Replace(usual)
-	require.Equal(t, 5, sameRecords(t, []byte(spaced)), "as long as all are")
+	require.Equal(t, 4, sameRecords(t, []byte(spaced)), "as long as all are")
 	last := `"data":"` + "aP8=" + `"`
 	require.Contains(t, usual, last)
 	for name, with := range map[string]string{
@@ -58,7 +58,7 @@ func TestMouldsChangeNothing(t *testing.T) {
 		"one more member":  `"data":"aP8=","x":1`,
 		"not UTF-8":        "\"data\":\"\xff\"",
 	} {
-		require.Equal(t, 4, sameRecords(t, []byte(strings.Replace(usual, last, with, 1))), name)
+		require.Equal(t, 3, sameRecords(t, []byte(strings.Replace(usual, last, with, 1))), name)
 	}
 	for _, value := range []string{"0", "-1", "1.5", "1.25", "1e3", "1545084650.", "1545084650.9871", "01", "123456789012", "1234567890123", `"1"`, "null", "1 "} {
 		for _, more := range []string{value, "1545084650.987"} {

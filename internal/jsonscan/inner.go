@@ -6,14 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// InnerRoom is how much room behind dst [AppendInner] needs beyond as many bytes as
-// there are left of b.
-const InnerRoom = 8
+// InnerRoom is how much room behind dst [AppendInner] needs, beyond as many bytes as
+// there are left of b, to be sure that there is enough.
+const InnerRoom = innerMargin + 8
+
+// innerMargin is more than is written between two looks at the room that is left: what
+// stands between two values, and the brackets that close all containers.
+const innerMargin = 80
 
 // AppendInner appends to dst what the string stands for of which the opening quote
 // is before i, if that is the text of a JSON object, and appends to places those of
 // its members, counted from where the text begins. It returns the index after the
-// closing quote. dst must have room: see [InnerRoom].
+// closing quote, or -1 if the room behind dst is too small: see [InnerRoom].
 //
 // It does the work of [AppendText] and of [Members] in one walk, which takes little
 // more than half the time: DynamoDB returns events as JSON inside a string. It is
@@ -21,13 +25,16 @@ const InnerRoom = 8
 // the code: then nothing is known of the text, and the two have to tell.
 func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, int, bool) {
 	n, to := len(dst), dst[:cap(dst)]
-	if len(to)-n < len(b)-i+InnerRoom || len(b)-i >= maxOutline {
+	if len(b)-i >= maxOutline {
 		return dst, places, i, false
 	}
 	base := n
 	objects, open, key := uint64(0), 0, false
 	var ok bool
 	for {
+		if n > len(to)-innerMargin {
+			return dst, places, noRoom, false
+		}
 		if !usual(b, i) {
 			if i, n, ok = innerSpace(to, n, b, i); !ok {
 				return dst, places, i, false
@@ -40,14 +47,16 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 		case c == '\\': // and a quote
 			to[n] = '"'
 			n++
-			for i += 2; ; {
-				var x uint64
-				if len(b)-i >= 8 {
-					x = binary.LittleEndian.Uint64(b[i:])
-				} else {
-					x = lastBytes(b[i:])
+			i += 2
+			for {
+				if i < 0 || i >= len(b)-7 || n < 0 || n >= len(to)-7 {
+					if i, n, ok = innerEnd(to, n, b, i); !ok {
+						return dst, places, i, false
+					}
+					break
 				}
-				binary.LittleEndian.PutUint64(to[n:], x)
+				x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
+				binary.LittleEndian.PutUint64(to[n:n+8:n+8], x)
 				marks := specials(x)
 				if marks == 0 {
 					i += 8
@@ -57,6 +66,31 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 				k := bits.TrailingZeros64(marks) / 8
 				i += k
 				n += k
+				if i >= 0 && i < len(b)-7 && n >= 0 && n < len(to)-7 {
+					// What follows most strings is one more.
+					switch x := binary.LittleEndian.Uint64(b[i:i+8:i+8]) & (1<<40 - 1); {
+					case x == nameThenText && key:
+						binary.LittleEndian.PutUint32(to[n:n+4:n+4], '"'|':'<<8|'"'<<16)
+						if open == 1 {
+							p := &places[len(places)-1]
+							p.NameEnd, p.Value = uint32(n-base), uint32(n+2-base)
+						}
+						key = false
+						i += 5
+						n += 3
+						continue
+					case x == textThenText && !key:
+						binary.LittleEndian.PutUint32(to[n:n+4:n+4], '"'|','<<8|'"'<<16)
+						if open == 1 {
+							places[len(places)-1].End = uint32(n + 1 - base)
+							places = append(places, Place{Name: uint32(n + 3 - base)})
+						}
+						key = objects&1 != 0
+						i += 5
+						n += 3
+						continue
+					}
+				}
 				if i+1 < len(b) && b[i] == '\\' && b[i+1] == '"' {
 					to[n] = '"'
 					n++
@@ -66,6 +100,9 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 				if i, n, ok = innerUnusual(to, n, b, i); !ok {
 					return dst, places, i, false
 				}
+			}
+			if n > len(to)-innerMargin {
+				return dst, places, noRoom, false
 			}
 			if !key {
 				break
@@ -123,12 +160,10 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 			if !ok {
 				return dst, places, i, false
 			}
-			if end-i <= 8 && len(b)-i >= 8 {
-				binary.LittleEndian.PutUint64(to[n:], binary.LittleEndian.Uint64(b[i:]))
-			} else {
-				copy(to[n:], b[i:end])
+			if end-i > len(to)-innerMargin-n {
+				return dst, places, noRoom, false
 			}
-			n += end - i
+			n += copy(to[n:], b[i:end])
 			i = end
 		}
 		if open == 0 {
@@ -169,6 +204,39 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 	}
 }
 
+// noRoom is what the functions of this file return in the place of an index.
+const noRoom = -1
+
+// What follows a string inside a string, as the first bytes of a word.
+const (
+	nameThenText = '\\' | '"'<<8 | ':'<<16 | '\\'<<24 | '"'<<32
+	textThenText = '\\' | '"'<<8 | ','<<16 | '\\'<<24 | '"'<<32
+)
+
+// innerEnd copies the rest of a string inside a string, where less than a word is left
+// of either text.
+func innerEnd(to []byte, n int, b []byte, i int) (_, _ int, ok bool) {
+	for i < len(b) {
+		c := b[i]
+		switch {
+		case n > len(to)-innerMargin:
+			return noRoom, n, false
+		case c == '\\' && i+1 < len(b) && b[i+1] == '"':
+			to[n] = '"'
+			return i + 2, n + 1, true
+		case c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf:
+			to[n] = c
+			i++
+			n++
+		default:
+			if i, n, ok = innerUnusual(to, n, b, i); !ok {
+				return i, n, false
+			}
+		}
+	}
+	return i, n, false
+}
+
 // literal passes over a number, true, false or null.
 func literal(b []byte, i int) (int, bool) {
 	switch b[i] {
@@ -181,15 +249,6 @@ func literal(b []byte, i int) (int, bool) {
 	}
 	i, f := number(b, i)
 	return i, f == none
-}
-
-// lastBytes is the word that the last bytes of a text begin, fewer than eight. What
-// is missing is 0, as which no character of a string is taken.
-func lastBytes(b []byte) (x uint64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		x = x<<8 | uint64(b[i])
-	}
-	return x
 }
 
 // usual tells whether what comes next is neither white space nor the end.
@@ -212,6 +271,9 @@ func innerSpace(to []byte, n int, b []byte, i int) (int, int, bool) {
 		} else if c != ' ' {
 			return i, n, c > ' ' && c != '\\'
 		}
+		if n > len(to)-innerMargin {
+			return noRoom, n, false
+		}
 		to[n] = c
 		n++
 		i += size
@@ -222,6 +284,9 @@ func innerSpace(to []byte, n int, b []byte, i int) (int, int, bool) {
 // innerUnusual copies what the loop over a string inside a string does not: an
 // escape, or text outside ASCII.
 func innerUnusual(to []byte, n int, b []byte, i int) (int, int, bool) {
+	if n > len(to)-innerMargin {
+		return noRoom, n, false
+	}
 	begin := i
 	for i < len(b) && b[i] >= utf8.RuneSelf {
 		r, size := utf8.DecodeRune(b[i:])
@@ -231,6 +296,9 @@ func innerUnusual(to []byte, n int, b []byte, i int) (int, int, bool) {
 		i += size
 	}
 	if i > begin {
+		if i-begin > len(to)-innerMargin-n {
+			return noRoom, n, false
+		}
 		return i, n + copy(to[n:], b[begin:i]), true
 	}
 	if len(b)-i < 4 || b[i] != '\\' {

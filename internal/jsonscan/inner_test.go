@@ -48,6 +48,7 @@ func agreeOnInner(t testing.TB, b []byte) bool {
 	const before = "before"
 	dst := append(make([]byte, 0, len(before)+len(b)+InnerRoom), before...)
 	got, places, end, ok := AppendInner(dst, nil, b, 1)
+	agreeOnRoom(t, b, got[len(before):], places, end, ok)
 	if !ok {
 		return false
 	}
@@ -60,6 +61,26 @@ func agreeOnInner(t testing.TB, b []byte) bool {
 	require.NoError(t, err, "%q", b)
 	require.Equal(t, want, places, "%q", b)
 	return true
+}
+
+// agreeOnRoom has AppendInner read a text into less room than there was, and sees that
+// it says so or does as before.
+func agreeOnRoom(t testing.TB, b, want []byte, places []Place, end int, ok bool) {
+	t.Helper()
+	require.NotEqual(t, noRoom, end, "%q", b)
+	for _, less := range []int{1, InnerRoom - 9, InnerRoom, len(b) / 2, len(b), len(b) + InnerRoom} {
+		got, gotPlaces, gotEnd, gotOK := AppendInner(make([]byte, 0, max(0, len(b)+InnerRoom-less)), nil, b, 1)
+		if gotEnd == noRoom {
+			require.False(t, gotOK)
+			continue
+		}
+		require.Equal(t, ok, gotOK, "%q", b)
+		if ok {
+			require.Equal(t, end, gotEnd)
+			require.Equal(t, string(want), string(got))
+			require.Equal(t, places, gotPlaces)
+		}
+	}
 }
 
 func quoteGo(text []byte) []byte {
@@ -79,6 +100,7 @@ func quoteSDK(text []byte) []byte {
 }
 
 var outlines = []string{
+	`{"a":"b","c":["d","e","f"],"g":{"h":"i","j":"k"},"l":["m",{"n":"o"},"p"],"q":"r"}`, `{"a":["b","c"]}`, `{"a":{"b":"c"}}`,
 	`{"a":1}`, `{"id":"1","b":{"c":[1,2,{"d":"e"}],"f":{}},"g":[],"h":[[]],"i":null,"j":true,"k":false,"l":-1.5e+3}`,
 	` { "a" : "b" , "c" : [ 1 , { "d" : 2 } ] } `, "{\n\t\"a\":\r\n[1,\n2]\n}\n", `{"é":"日本語 text","esc":"\"\\\/\b\f\n\r\té\ud83d\ude00\ud800"}`,
 	`{"":"","long":"` + strings.Repeat("x", 100) + `"}`, `{"a":"1234567","b":"12345678","c":"123456789"}`, `{"a":12345678,"b":123456789,"c":1234567}`,
@@ -87,6 +109,7 @@ var outlines = []string{
 }
 
 var noOutlines = []string{
+	`{"a":"b":"c"}`, `{"a","b":1}`, `{"a":["b":"c"]}`, `{"a":"b","c","d":1}`, `{"a":"b","c"}`,
 	``, ` `, `{`, `}`, `[]`, `"a"`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":1}}`, `{"a":1]`, `{}`, `{"a":` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `}`, `{"a":[1}`, `{"a":tru}`, `{"a":01}`, `{"a":1.}`, `{"a" 1}`,
 	"{\"a\":\"\n\"}", `{"a":"\x"}`, `{"a":"\u12"}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":"`, `{"a":"\`, `{} x`, `{"a":{"b"}}`, `{"a":{{}}}`, `{"a":{"b":1,}}`, `{"a":[1,]}`,
 }
@@ -101,8 +124,9 @@ func TestAppendInnerTakesObjects(t *testing.T) {
 	for _, text := range noOutlines {
 		require.False(t, agreeOnObject(t, []byte(text)), "%q", text)
 	}
-	_, _, _, ok := AppendInner(nil, nil, []byte(`"{\"a\":1}"`), 1)
-	require.False(t, ok, "there is no room")
+	_, _, end, ok := AppendInner(nil, nil, []byte(`"{\"a\":1}"`), 1)
+	require.False(t, ok)
+	require.Equal(t, -1, end, "there is no room")
 }
 
 // What only the outer string escapes, and what is no JSON inside it.

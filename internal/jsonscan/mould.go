@@ -19,16 +19,19 @@ import "bytes"
 type Mould struct {
 	Holes []uint8 // their kinds, which are the caller's
 
-	pieces [][]byte // of the text: what stands before each hole, and behind the last
-	end    int      // of the hole before
-	unfit  bool     // what is being read gives none
+	text []byte // copies of what stands before each hole and behind the last,
+	ends []int  // and where each of them ends
 
+	end   int  // in the text that is read, of the hole before
+	unfit bool // what is being read gives none
+
+	values       int // that were read before there was room for a mould
 	hits, misses int
 }
 
 // Usable tells whether it is worth while to try the mould on the next value. In some
 // texts each value has a shape of its own.
-func (m *Mould) Usable() bool { return len(m.pieces) > 0 && m.misses <= 8+m.hits/4 }
+func (m *Mould) Usable() bool { return len(m.ends) > 0 && m.misses <= 8+m.hits/4 }
 
 // Fitted notes whether a value has fitted the mould.
 func (m *Mould) Fitted(fitted bool) {
@@ -43,19 +46,30 @@ func (m *Mould) Fitted(fitted bool) {
 func (m *Mould) Counts() (fitted, others int) { return m.hits, m.misses }
 
 // Open begins a mould of the value that begins at an index of the text, in the place of
-// the one that there was.
+// the one that there was. The first value gives none: it may be the only one.
 func (m *Mould) Open(begin int) {
-	m.pieces, m.Holes = m.pieces[:0], m.Holes[:0]
+	if m.text == nil {
+		m.unfit = m.values == 0
+		if m.values++; m.unfit {
+			return
+		}
+		m.text, m.ends, m.Holes = make([]byte, 0, usualMould), make([]int, 0, 16), make([]uint8, 0, 16)
+	}
+	m.text, m.ends, m.Holes = m.text[:0], m.ends[:0], m.Holes[:0]
 	m.end, m.unfit = begin, false
 }
 
+// usualMould is room for the text of most moulds: a record of Lambda has some 500 bytes
+// besides what it is for.
+const usualMould = 768
+
 // Hole makes a hole of a part of the text, which may be empty, behind the one before.
 func (m *Mould) Hole(text []byte, kind uint8, begin, end int) {
-	if begin < m.end || end < begin || end > len(text) {
+	if m.unfit || begin < m.end || end < begin || end > len(text) {
 		m.unfit = true
 		return
 	}
-	m.pieces = append(m.pieces, text[m.end:begin])
+	m.piece(text[m.end:begin])
 	m.Holes = append(m.Holes, kind)
 	m.end = end
 }
@@ -63,20 +77,27 @@ func (m *Mould) Hole(text []byte, kind uint8, begin, end int) {
 // Unfit says that the value gives no mould.
 func (m *Mould) Unfit() { m.unfit = true }
 
-// Close ends the mould where the value ends. The text must not change while the mould
-// is used.
+// Close ends the mould where the value ends.
 func (m *Mould) Close(text []byte, end int) {
 	if m.unfit || end < m.end || end > len(text) {
-		m.pieces, m.Holes = m.pieces[:0], m.Holes[:0]
+		m.ends, m.Holes = m.ends[:0], m.Holes[:0]
 		return
 	}
-	m.pieces = append(m.pieces, text[m.end:end])
+	m.piece(text[m.end:end])
+}
+
+func (m *Mould) piece(text []byte) {
+	m.text = append(m.text, text...)
+	m.ends = append(m.ends, len(m.text))
 }
 
 // Piece returns the index after the piece before a hole, which is to stand at an index
 // of a text. It is false where another text stands.
 func (m *Mould) Piece(hole int, text []byte, i int) (int, bool) {
-	piece := m.pieces[hole]
+	piece := m.text[:m.ends[hole]]
+	if hole > 0 {
+		piece = piece[m.ends[hole-1]:]
+	}
 	if i < 0 || i > len(text) || !bytes.HasPrefix(text[i:], piece) {
 		return i, false
 	}

@@ -12,6 +12,10 @@ func TestMould(t *testing.T) {
 	require.False(t, m.Usable())
 	m.Open(1)
 	m.Hole(text, 7, 7, 8)
+	m.Close(text, 16)
+	require.False(t, m.Usable(), "there may be no more than one")
+	m.Open(1)
+	m.Hole(text, 7, 7, 8)
 	m.Hole(text, 8, 14, 15)
 	m.Close(text, 16)
 	require.True(t, m.Usable())
@@ -56,10 +60,12 @@ func TestMouldsThatAreNone(t *testing.T) {
 	} {
 		var m Mould
 		m.Open(0)
+		m.Open(0)
 		make(&m)
 		require.False(t, m.Usable(), name)
 	}
 	var m Mould
+	m.Open(0)
 	m.Open(0)
 	m.Close(text, 9)
 	for range 9 {

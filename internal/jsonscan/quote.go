@@ -9,6 +9,9 @@ import (
 
 const deletes = 0x7f * ones
 
+// quoteRoom is more than [AppendQuoted] writes between two looks at the room that is left.
+const quoteRoom = 24
+
 // AppendQuoted appends a text as a JSON string, with its quotes, as the AWS SDK
 // writes it: it escapes what it must, and U+007F, U+2028 and U+2029. It is false for what
 // is not UTF-8.
@@ -19,14 +22,14 @@ func AppendQuoted(dst, s []byte) ([]byte, bool) {
 	for i := 0; ; {
 		n := len(dst)
 		to := dst[:cap(dst)]
-		for len(s)-i >= 8 {
-			if len(to)-n < 9 { // an escape takes one more than it stands for
-				dst = slices.Grow(dst[:n], len(s)-i+(len(s)-i)/8+16)
+		for i >= 0 && i < len(s)-7 {
+			if n > len(to)-quoteRoom {
+				dst = slices.Grow(dst[:n], len(s)-i+(len(s)-i)/8+quoteRoom)
 				to = dst[:cap(dst)]
 			}
-			x := binary.LittleEndian.Uint64(s[i:])
+			x := binary.LittleEndian.Uint64(s[i : i+8 : i+8])
 			binary.LittleEndian.PutUint64(to[n:], x)
-			marks := (x | (x - ' '*ones) | ((x ^ quotes) - ones) | ((x ^ backslashes) - ones) | ((x ^ deletes) - ones)) & highBits
+			marks := (specials(x) | ((x ^ deletes) - ones)) & highBits
 			if marks == 0 {
 				i += 8
 				n += 8
@@ -35,6 +38,21 @@ func AppendQuoted(dst, s []byte) ([]byte, bool) {
 			k := bits.TrailingZeros64(marks) / 8
 			i += k
 			n += k
+			if i >= 0 && i < len(s)-3 {
+				// What follows most strings of JSON is one more.
+				switch x := binary.LittleEndian.Uint32(s[i:i+4:i+4]) & (1<<24 - 1); x {
+				case '"' | ':'<<8 | '"'<<16:
+					binary.LittleEndian.PutUint64(to[n:], '\\'|'"'<<8|':'<<16|'\\'<<24|'"'<<32)
+					i += 3
+					n += 5
+					continue
+				case '"' | ','<<8 | '"'<<16:
+					binary.LittleEndian.PutUint64(to[n:], '\\'|'"'<<8|','<<16|'\\'<<24|'"'<<32)
+					i += 3
+					n += 5
+					continue
+				}
+			}
 			if c := s[i]; c == '"' || c == '\\' {
 				to[n], to[n+1] = '\\', c
 				n += 2

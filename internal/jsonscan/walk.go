@@ -57,12 +57,12 @@ func AppendText(dst, b []byte, i int) ([]byte, int, bool) {
 	for {
 		n := len(dst)
 		to := dst[:cap(dst)]
-		for len(b)-i >= 8 {
-			if len(to)-n < 8 {
+		for i >= 0 && i < len(b)-7 {
+			if n < 0 || n >= len(to)-7 {
 				dst = slices.Grow(dst[:n], min(len(b)-i, n+64)+8)
 				to = dst[:cap(dst)]
 			}
-			x := binary.LittleEndian.Uint64(b[i:])
+			x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
 			binary.LittleEndian.PutUint64(to[n:], x)
 			marks := specials(x)
 			if marks == 0 {
@@ -158,9 +158,9 @@ func AppendPlain(dst, b []byte, i int) ([]byte, int, bool) {
 		return dst, i, false
 	}
 	to[n] = '"'
-	for n++; len(b)-i >= 8 && len(to)-n >= 8; {
-		x := binary.LittleEndian.Uint64(b[i:])
-		binary.LittleEndian.PutUint64(to[n:], x)
+	for n++; i >= 0 && i < len(b)-7 && n >= 0 && n < len(to)-7; {
+		x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
+		binary.LittleEndian.PutUint64(to[n:n+8:n+8], x)
 		marks := specials(x)
 		if marks == 0 {
 			i += 8
@@ -184,20 +184,9 @@ func AppendSame(dst, b []byte, i int) ([]byte, int, bool) {
 	dst = append(dst, '"')
 	for {
 		start := i
-		for {
-			if len(b)-i < 8 {
-				for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
-					i++
-				}
-				break
-			}
-			x := binary.LittleEndian.Uint64(b[i:])
-			marks := specials(x)
-			if marks != 0 {
-				i += bits.TrailingZeros64(marks) / 8
-				break
-			}
-			i += 8
+		i = plain(b, i)
+		for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
+			i++
 		}
 		for i < len(b) && b[i] >= utf8.RuneSelf {
 			r, size := utf8.DecodeRune(b[i:])
