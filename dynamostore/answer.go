@@ -79,7 +79,6 @@ func (l *layout) readItems(b []byte, i int, hashKey string, count int) ([]driver
 		return nil, i + 1, true
 	}
 	reader := itemReader{layout: l, hashKey: hashKey}
-	reader.events.Reserve(len(b) - i + 8) // for all that is not packed: see event
 	items := make([]driver.Item, 0, min(count, (len(b)-i)/leastItem))
 	size := 0
 	for {

@@ -32,8 +32,8 @@ func (t *Table) NewImageScanner() func(text []byte) (item driver.Item, size int,
 		if size, ok = reader.item(&item, text, 0); !ok {
 			return driver.Item{}, 0, false
 		}
-		// The room that the first image reserves is enough for all of the text, as
-		// long as no event is longer than what it is made of.
+		// All events together must take no more room than the text, which they do as
+		// long as none is longer than what it is made of.
 		off = len(item.Event) > size
 		t.counts.ownImages.Add(1)
 		return item, size, true

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/arena"
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
@@ -26,7 +24,9 @@ type itemReader struct {
 
 	strings arena.Text
 	events  arena.Bytes
+	most    int // how many bytes an event had, at most
 	buffer  []byte
+	mould   jsonscan.Mould
 
 	outlines []jsonscan.Outline // room for those of many events
 	places   []jsonscan.Place
@@ -61,10 +61,65 @@ func (l *layout) slot(name []byte) int {
 	return 0
 }
 
-// item reads the item at i and returns the index after it. It is false for what
-// it leaves to the SDK.
-func (r *itemReader) item(item *driver.Item, b []byte, i int) (int, bool) {
-	if i = jsonscan.Space(b, i); i >= len(b) || b[i] != '{' {
+// item reads the item at i, which is empty before, and returns the index after it. It
+// is false for what it leaves to the SDK.
+func (r *itemReader) item(item *driver.Item, b []byte, i int) (end int, ok bool) {
+	i = jsonscan.Space(b, i)
+	if r.mould.Usable() {
+		end, ok = r.cast(item, b, i)
+		if r.mould.Fitted(ok); ok {
+			return end, true
+		}
+		*item = driver.Item{}
+	}
+	r.mould.Open(i)
+	if end, ok = r.members(item, b, i); !ok {
+		r.mould.Unfit()
+	}
+	r.mould.Close(b, end)
+	return end, ok
+}
+
+// The holes of a mould of items: the inside of a string for each of the slots, and what
+// is read by a function of its own.
+const (
+	holeEventText uint8 = iota + slotTTL + 1
+	holeEventMap
+	holeEventBinary
+	holeOther // the value of an attribute that is none of the item's
+)
+
+// cast is item for one that is written as those before were.
+func (r *itemReader) cast(item *driver.Item, b []byte, i int) (end int, ok bool) {
+	for piece, hole := range r.mould.Holes {
+		if i, ok = r.mould.Piece(piece, b, i); !ok {
+			return i, false
+		}
+		switch hole {
+		case holeEventText:
+			i, ok = r.eventText(item, b, i)
+		case holeEventMap:
+			i, ok = r.eventMap(item, b, i)
+		case holeEventBinary:
+			i, ok = r.eventBinary(item, b, i)
+		case holeOther:
+			i, ok = r.walker.skip(b, i)
+		default:
+			begin := i
+			if i, ok = jsonscan.PlainText(b, i); ok {
+				r.keep(item, int(hole), b[begin:i])
+			}
+		}
+		if !ok {
+			return i, false
+		}
+	}
+	return r.mould.Piece(len(r.mould.Holes), b, i)
+}
+
+// members is item for any other.
+func (r *itemReader) members(item *driver.Item, b []byte, i int) (int, bool) {
+	if i >= len(b) || b[i] != '{' {
 		return i, false
 	}
 	seen := 0
@@ -130,42 +185,53 @@ func (r *itemReader) attribute(item *driver.Item, slot int, b []byte, i int) (in
 		if slot == slotHashKey || slot == slotRangeKey {
 			return i, false
 		}
-		return r.walker.skip(b, i) // of the wrong type it is as good as absent; see decode
+		end, ok := r.walker.skip(b, i) // of the wrong type it is as good as absent; see decode
+		if r.mould.Hole(b, holeOther, i, end); slot != 0 {
+			r.mould.Unfit() // in the next item it may be of the right one
+		}
+		return end, ok
 	}
 	if at, ok = quoted(b, at); !ok {
 		return at, false
 	}
+	begin := at
 	if r.buffer, at, ok = jsonscan.AppendText(r.buffer[:0], b, at); !ok {
 		return at, false
 	}
-	switch slot {
-	case slotHashKey:
-		if string(r.buffer) != r.hashKey {
-			r.hashKey = r.strings.String(r.buffer)
-		}
-		item.HashKey = r.hashKey
-	case slotRangeKey:
-		item.RangeKey = r.strings.String(r.buffer)
-	case slotType:
-		item.Type = r.typeName()
-	case slotTimestamp:
-		if ms, ok := shortInteger(r.buffer); ok {
-			item.Timestamp = time.UnixMilli(ms).UTC()
-		}
-	case slotTTL:
-		item.TTL, _ = shortInteger(r.buffer)
-	}
+	r.mould.Hole(b, uint8(slot), begin, at-1)
+	r.keep(item, slot, r.buffer)
 	return closed(b, at)
 }
 
-// typeName returns the string in the buffer. A history has few types.
-func (r *itemReader) typeName() string {
+// keep keeps what an attribute's string stands for.
+func (r *itemReader) keep(item *driver.Item, slot int, value []byte) {
+	switch slot {
+	case slotHashKey:
+		if string(value) != r.hashKey {
+			r.hashKey = r.strings.String(value)
+		}
+		item.HashKey = r.hashKey
+	case slotRangeKey:
+		item.RangeKey = r.strings.String(value)
+	case slotType:
+		item.Type = r.typeName(value)
+	case slotTimestamp:
+		if ms, ok := shortInteger(value); ok {
+			item.Timestamp = time.UnixMilli(ms).UTC()
+		}
+	case slotTTL:
+		item.TTL, _ = shortInteger(value)
+	}
+}
+
+// typeName returns the name of a type. A history has few of them.
+func (r *itemReader) typeName(value []byte) string {
 	for i := range r.types {
-		if r.types[i] == string(r.buffer) {
+		if r.types[i] == string(value) {
 			return r.types[i]
 		}
 	}
-	name := r.strings.String(r.buffer)
+	name := r.strings.String(value)
 	r.types[r.rotate] = name
 	r.rotate = (r.rotate + 1) % len(r.types)
 	return name
@@ -184,88 +250,4 @@ func shortInteger(number []byte) (int64, bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
-}
-
-// unpackedSize is how much room a packed event needs, as far as it says so. Short
-// ones do not.
-func unpackedSize(packed []byte) int {
-	var header zstd.Header
-	if err := header.Decode(packed); err != nil || !header.HasFCS || header.FrameContentSize > maxEvent {
-		return 256
-	}
-	return int(header.FrameContentSize)
-}
-
-// event reads the event in any of the forms that decodeEvent knows.
-func (r *itemReader) event(item *driver.Item, b []byte, i int) (int, bool) {
-	kind, at, ok := r.walker.open(b, i)
-	if !ok {
-		return i, false
-	}
-	switch kind {
-	case "S":
-		if at, ok = quoted(b, at); !ok {
-			return at, false
-		}
-		// What is unescaped is never longer than what it is made of, and both
-		// functions want a little behind it.
-		room := r.events.Reserve(len(b) - at + max(8, jsonscan.InnerRoom))
-		if text, places, end, ok := jsonscan.AppendInner(room, r.roomForPlaces(), b, at); ok {
-			item.Event = r.events.Keep(text)
-			item.Outline = r.outline(item.Event, places)
-			return closed(b, end)
-		}
-		var text []byte
-		if text, at, ok = jsonscan.AppendText(room, b, at); !ok {
-			return at, false
-		}
-		item.Event = r.events.Keep(text)
-	case "M":
-		var text []byte
-		r.walker.places = r.roomForPlaces()
-		if text, at, ok = r.walker.renderMap(r.events.Reserve(len(b)-at+8), b, at, 1); !ok {
-			return at, false
-		}
-		item.Event = r.events.Keep(text)
-		item.Outline = r.outline(item.Event, r.walker.places)
-	case "B":
-		if r.inPlace {
-			return at, false
-		}
-		if at, ok = quoted(b, at); !ok {
-			return at, false
-		}
-		if r.buffer, at, ok = binaryOf(r.buffer[:0], b, at); !ok {
-			return at, false
-		}
-		event, err := r.layout.unpackTo(r.events.Reserve(unpackedSize(r.buffer)), r.buffer)
-		if err != nil {
-			return at, false
-		}
-		item.Event = r.events.Keep(event)
-	default:
-		return at, false
-	}
-	return closed(b, at)
-}
-
-// roomForPlaces returns an empty slice for the places of an event's members.
-func (r *itemReader) roomForPlaces() []jsonscan.Place {
-	if cap(r.places)-len(r.places) < 64 {
-		r.places = make([]jsonscan.Place, 0, min(max(4*cap(r.places), 128), 4096))
-	}
-	return r.places[len(r.places):]
-}
-
-// outline returns the outline of an event, of which the places were appended to what
-// roomForPlaces had returned.
-func (r *itemReader) outline(event []byte, places []jsonscan.Place) *jsonscan.Outline {
-	if n := len(r.places) + len(places); n <= cap(r.places) {
-		r.places = r.places[:n]
-	}
-	if len(r.outlines) == cap(r.outlines) {
-		r.outlines = make([]jsonscan.Outline, 0, min(max(4*cap(r.outlines), 16), 512))
-	}
-	r.outlines = append(r.outlines, jsonscan.NewOutline(event, places[:len(places):len(places)]))
-	return &r.outlines[len(r.outlines)-1]
 }

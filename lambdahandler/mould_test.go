@@ -70,6 +70,11 @@ func TestMouldsChangeNothing(t *testing.T) {
 		sameRecords(t, []byte(strings.Replace(usual, `"partitionKey":"1"`, `"partitionKey":`+key, 2)))
 		sameRecords(t, []byte(strings.Replace(usual, `"eventID":"shardId-000000000006:`+sequence(3)+`"`, `"eventID":`+key, 1)))
 	}
+	for _, value := range []string{"7", "null", `"a"`, "[]", "{}", `{"kinesis":7}`, `{"eventID":"a:b"}`} {
+		for _, other := range []string{value, value + "1", value + " ", "1" + value, `{"eventID":"c"}`} {
+			sameRecords(t, []byte(`{"Records":[`+value+`,`+value+`,`+other+`,`+value+`]}`))
+		}
+	}
 	for i := range usual { // broken off anywhere
 		sameRecords(t, []byte(usual[:i]))
 	}

@@ -60,10 +60,14 @@ type Bytes struct {
 
 // Reserve returns an empty slice with room for at least n bytes. Nothing else gets
 // them until [Bytes.Keep] says how many are needed.
-func (b *Bytes) Reserve(n int) []byte {
+func (b *Bytes) Reserve(n int) []byte { return b.ReserveOf(n, mostBytes) }
+
+// ReserveOf is Reserve for somebody who knows that he needs no more than so many bytes
+// from here on, this time and all others together.
+func (b *Bytes) ReserveOf(n, rest int) []byte {
 	if cap(b.chunk)-len(b.chunk) < n {
 		b.next = min(max(2*b.next, firstBytes), mostBytes)
-		b.chunk = make([]byte, 0, max(b.next, n))
+		b.chunk = make([]byte, 0, max(min(b.next, rest), n))
 	}
 	return b.chunk[len(b.chunk):]
 }

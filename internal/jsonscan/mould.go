@@ -77,9 +77,10 @@ func (m *Mould) Hole(text []byte, kind uint8, begin, end int) {
 // Unfit says that the value gives no mould.
 func (m *Mould) Unfit() { m.unfit = true }
 
-// Close ends the mould where the value ends.
+// Close ends the mould where the value ends, which must be an object: another one would
+// not show its end.
 func (m *Mould) Close(text []byte, end int) {
-	if m.unfit || end < m.end || end > len(text) {
+	if m.unfit || end <= m.end || end > len(text) || text[end-1] != '}' {
 		m.ends, m.Holes = m.ends[:0], m.Holes[:0]
 		return
 	}

@@ -50,6 +50,7 @@ func TestMouldsThatAreNone(t *testing.T) {
 		"backwards":        func(m *Mould) { m.Hole(text, 0, 7, 6); m.Close(text, 9) },
 		"outside":          func(m *Mould) { m.Hole(text, 0, 7, 10); m.Close(text, 9) },
 		"ends too early":   func(m *Mould) { m.Hole(text, 0, 6, 7); m.Close(text, 6) },
+		"no object":        func(m *Mould) { m.Close(text, 8) },
 		"ends outside":     func(m *Mould) { m.Hole(text, 0, 6, 7); m.Close(text, 10) },
 		"nothing fits, ever": func(m *Mould) {
 			m.Close(text, 9)
