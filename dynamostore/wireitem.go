@@ -91,7 +91,7 @@ const (
 
 // cast is item for one that is written as those before were.
 func (r *itemReader) cast(item *driver.Item, b []byte, i int) (end int, ok bool) {
-	for piece, hole := range r.mould.Holes {
+	for piece, hole := range r.mould.Holes() {
 		if i, ok = r.mould.Piece(piece, b, i); !ok {
 			return i, false
 		}
@@ -114,7 +114,7 @@ func (r *itemReader) cast(item *driver.Item, b []byte, i int) (end int, ok bool)
 			return i, false
 		}
 	}
-	return r.mould.Piece(len(r.mould.Holes), b, i)
+	return r.mould.Piece(len(r.mould.Holes()), b, i)
 }
 
 // members is item for any other.

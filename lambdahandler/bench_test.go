@@ -211,8 +211,8 @@ func BenchmarkDynamoDBPayload(b *testing.B) {
 		})
 		b.Run(layout+"/records", func(b *testing.B) {
 			perRecord(b, func() {
-				records, err := readDynamoDB(payload, new(window), nil)
-				if err != nil || len(records) != benchmarkRecords {
+				s, err := readDynamoDB(payload, new(window), nil)
+				if err != nil || len(s.records) != benchmarkRecords {
 					b.Fatal(err)
 				}
 			})
@@ -224,15 +224,15 @@ func BenchmarkDynamoDBPayload(b *testing.B) {
 }
 
 func benchmarkChanges(b *testing.B, store *mes.Store, images driver.ImageScanner, payload []byte) {
-	records, err := readDynamoDB(payload, new(window), images)
+	c := newChanger(store, images, 0)
+	c.scan = images.NewImageScanner()
+	s, err := readDynamoDB(payload, new(window), c)
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := newChanger(store, images)
-	for i := range records {
-		change, err := c.change(&records[i])
-		if err != nil || change.Err != nil || change.New == nil {
-			b.Fatal(err, change.Err)
+	for i := range s.records {
+		if !s.records[i].complete || s.records[i].err != nil || s.changes[i].Err != nil || s.changes[i].New == nil {
+			b.Fatal(s.records[i].err, s.changes[i].Err)
 		}
 	}
 }

@@ -11,17 +11,24 @@ import (
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
 
-// A streamRecord is a record of a table's change stream, whichever way it has come.
-// Its images are DynamoDB JSON.
+// A stream is what a payload of a table's change stream holds, whichever way it has
+// come: its changes, as far as they are known, and of each what there is besides.
+type stream struct {
+	changes []mes.Change
+	records []streamRecord
+}
+
+// A streamRecord is what a record of a table's change stream holds besides its change.
+// It is DynamoDB JSON; nil where there is none.
 type streamRecord struct {
-	kind           mes.ChangeKind
-	keys, old, new []byte // nil where there is none
+	keys, new, old []byte
 
-	oldItem, newItem *driver.Item // what the images hold, if they are decoded already
+	complete bool  // the change has what these hold,
+	err      error // or this is why not: see [changer.complete]
+}
 
-	expired bool // the TTL has removed it
-	meta    mes.Meta
-	err     error // it could not be decoded
+func newStream(n int) stream {
+	return stream{changes: make([]mes.Change, n), records: make([]streamRecord, n)}
 }
 
 func kindOf(name []byte) mes.ChangeKind {
@@ -43,19 +50,21 @@ func isTTL(identityType, principal []byte) bool {
 	return string(identityType) == "Service" && string(principal) == "dynamodb.amazonaws.com"
 }
 
-// A changer makes changes of stream records.
+// A changer completes the changes of stream records.
 type changer struct {
 	decode  func(image []byte) (driver.Item, error)
+	scan    func(text []byte) (item driver.Item, size int, ok bool) // nil for none
 	restore func(driver.Item) (mes.Event, error)
 	events  []mes.Event // room for the events of many changes
+	left    int         // how many more there may be, at a guess
 
 	foreign bool // a change's keys do not follow from its Keys: see driver.HasForeignLayout
 }
 
-// newChanger returns a changer for the records of one batch: what they decode to
+// newChanger returns a changer for up to n changes of one batch: what they decode to
 // shares memory.
-func newChanger(store *mes.Store, images driver.ImageDecoder) changer {
-	c := changer{decode: images.DecodeImage, restore: store.ItemDecoder(), foreign: driver.HasForeignLayout(store.Table())}
+func newChanger(store *mes.Store, images driver.ImageDecoder, n int) *changer {
+	c := &changer{decode: images.DecodeImage, restore: store.ItemDecoder(), left: n, foreign: driver.HasForeignLayout(store.Table())}
 	if batch, ok := images.(driver.BatchImageDecoder); ok {
 		c.decode = batch.NewImageDecoder()
 	}
@@ -67,21 +76,20 @@ func newChanger(store *mes.Store, images driver.ImageDecoder) changer {
 // has the wrong table, or other names of attributes: that is no fault of a record's.
 var errKeys = errors.New("the change does not have the keys of the trigger's table: look at the names of its attributes, at the view type of its stream, and at which stream the function gets")
 
-// change makes a change of a record. An error is one that the record has not
-// caused; what it has caused is in the change.
-func (c *changer) change(record *streamRecord) (mes.Change, error) {
-	change := mes.Change{Kind: record.kind, Expired: record.expired, Meta: record.meta, Err: record.err}
-	if record.err != nil {
+// complete gives the change of a record what its images hold. What has been decoded of
+// them already is in items: of the new one and of the old one, nil for none. An error is
+// one that the record has not caused; what it has caused is in the change.
+func (c *changer) complete(change *mes.Change, record *streamRecord, items [2]*driver.Item) error {
+	if change.Err != nil {
 		if record.keys != nil && !c.foreign { // whose it is, even so
 			if item, err := c.decode(record.keys); err == nil {
 				change.HashKey, change.RangeKey = item.HashKey, item.RangeKey
 			}
 		}
-		return change, nil
+		return nil
 	}
 	var errs [2]error
 	found := false
-	items := [...]*driver.Item{record.newItem, record.oldItem}
 	for i, image := range [...][]byte{record.new, record.old} {
 		if image == nil {
 			continue
@@ -99,9 +107,9 @@ func (c *changer) change(record *streamRecord) (mes.Change, error) {
 			change.HashKey, change.RangeKey, found = item.HashKey, item.RangeKey, true
 		}
 		if strings.HasPrefix(item.RangeKey, driver.MarkerPrefix) {
-			return change, nil // no event, and nobody is woken
+			return nil // no event, and nobody is woken
 		}
-		event, err := c.event(*item)
+		event, err := c.event(item)
 		if errs[i] = err; i == 0 {
 			change.New = event
 		} else {
@@ -112,35 +120,39 @@ func (c *changer) change(record *streamRecord) (mes.Change, error) {
 		change.Err = errs[1] // what was there before matters only where nothing else is
 	}
 	if found || c.foreign && change.Err != nil {
-		return change, nil
+		return nil
 	}
 	if record.keys != nil {
 		item, err := c.decode(record.keys)
 		if err != nil {
-			return change, fmt.Errorf("%w: %w", errKeys, err)
+			return fmt.Errorf("%w: %w", errKeys, err)
 		}
 		change.HashKey, change.RangeKey = item.HashKey, item.RangeKey
 	} else if change.Err == nil {
-		return change, fmt.Errorf("%w: it has none", errKeys)
+		return fmt.Errorf("%w: it has none", errKeys)
 	}
-	return change, nil
+	return nil
 }
 
 // errNoEvent is of an item that another program keeps in the table: to read the
 // history of its hash key would not help.
 var errNoEvent = errors.New("the image of the item holds no event")
 
+// mostEvents is how many events there is room for at once, at most.
+const mostEvents = 512
+
 // event makes an event of an item.
-func (c *changer) event(item driver.Item) (*mes.Event, error) {
+func (c *changer) event(item *driver.Item) (*mes.Event, error) {
 	if item.Event == nil {
 		return nil, errNoEvent
 	}
-	e, err := c.restore(item)
+	e, err := c.restore(*item)
 	if err != nil {
 		return nil, err
 	}
 	if len(c.events) == cap(c.events) {
-		c.events = make([]mes.Event, 0, 128)
+		c.events = make([]mes.Event, 0, max(16, min(c.left, mostEvents)))
+		c.left -= cap(c.events)
 	}
 	c.events = append(c.events, e)
 	return &c.events[len(c.events)-1], nil
@@ -154,8 +166,8 @@ const (
 
 // elsewhere tells whether a change is one of another region, or only adds the name
 // of the region that it comes from.
-func (record *streamRecord) elsewhere() bool {
-	if record.expired {
+func (record *streamRecord) elsewhere(change *mes.Change) bool {
+	if change.Expired {
 		return false // other regions are not told that the TTL has done it
 	}
 	image := record.new
@@ -167,8 +179,8 @@ func (record *streamRecord) elsewhere() bool {
 		if region == "" {
 			continue
 		}
-		adorned := record.kind == mes.Modified && record.new != nil && record.old != nil && regionOf(record.old, name) == "" && sameButRegion(record.new, record.old)
-		return adorned || record.meta.Region != "" && region != record.meta.Region
+		adorned := change.Kind == mes.Modified && record.new != nil && record.old != nil && regionOf(record.old, name) == "" && sameButRegion(record.new, record.old)
+		return adorned || change.Meta.Region != "" && region != change.Meta.Region
 	}
 	return false
 }

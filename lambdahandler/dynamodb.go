@@ -66,13 +66,17 @@ func (h *DynamoDBHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 		return nil, err
 	}
 	var w window
-	records, err := lenient(payload, &w, func(payload []byte, w *window) ([]streamRecord, error) {
-		return readDynamoDB(payload, w, h.scanner)
+	s, err := lenient(payload, &w, func(payload []byte, w *window) (stream, error) {
+		changer := newChanger(h.store, h.images, 0)
+		if h.scanner != nil {
+			changer.scan = h.scanner.NewImageScanner()
+		}
+		return readDynamoDB(payload, w, changer)
 	})
 	if err != nil {
 		return nil, err
 	}
-	identifier, err := h.handle(ctx, records)
+	identifier, err := h.handle(ctx, &s)
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +89,11 @@ func (h *DynamoDBHandler) Handle(ctx context.Context, event events.DynamoDBEvent
 	if err := h.ready(ctx); err != nil {
 		return response, err
 	}
-	records, err := fromDynamoDBEvent(&event)
+	s, err := fromDynamoDBEvent(&event)
 	if err != nil {
 		return response, err
 	}
-	identifier, err := h.handle(ctx, records)
+	identifier, err := h.handle(ctx, &s)
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: identifier})
 	}
@@ -107,23 +111,23 @@ func (h *DynamoDBHandler) HandleKinesis(ctx context.Context, event events.Kinesi
 	if err != nil {
 		return response, err
 	}
-	records := make([]streamRecord, len(packed))
+	s := newStream(len(packed))
 	for i := range packed {
-		unpackChange(&records[i], &packed[i])
+		unpackChange(&s.changes[i], &s.records[i], &packed[i])
 	}
-	identifier, err := h.handle(ctx, records)
+	identifier, err := h.handle(ctx, &s)
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.KinesisBatchItemFailure{ItemIdentifier: identifier})
 	}
 	return response, err
 }
 
-func (h *DynamoDBHandler) handle(ctx context.Context, records []streamRecord) (identifier string, err error) {
+func (h *DynamoDBHandler) handle(ctx context.Context, s *stream) (identifier string, err error) {
 	limited, cancel := h.limit(ctx)
 	defer cancel()
-	failures := h.fire(limited, records)
-	h.log(ctx, len(records), failures)
-	return h.checkpoint(len(records), func(i int) *mes.Meta { return &records[i].meta }, failures)
+	failures := h.fire(limited, s)
+	h.log(ctx, len(s.changes), failures)
+	return h.checkpoint(len(s.changes), func(i int) *mes.Meta { return &s.changes[i].Meta }, failures)
 }
 
 var (
@@ -134,34 +138,35 @@ var (
 // fire hands the changes of a payload to the trigger and returns which are to be
 // delivered again. Images may be compressed, and so hold far more than the payload:
 // when a part is full it is handled before more is read.
-func (h *DynamoDBHandler) fire(ctx context.Context, records []streamRecord) []failure {
-	changer := newChanger(h.store, h.images)
-	changes := make([]mes.Change, 0, len(records))
-	owners := make([]int, 0, len(records))
+func (h *DynamoDBHandler) fire(ctx context.Context, s *stream) []failure {
+	changer := newChanger(h.store, h.images, len(s.changes))
 	var failures []failure
 	failedKeys := make(map[string]bool)
+	var picked selection
 	size := 0
 	flush := func() {
-		if len(changes) == 0 {
+		if len(picked.changes) == 0 {
 			return
 		}
-		for _, f := range failuresOf(h.trigger.Handle(ctx, changes), len(changes)) {
-			failures = append(failures, failure{index: owners[f.Index], err: f.Err})
-			failedKeys[changes[f.Index].HashKey] = true
+		for _, f := range failuresOf(h.trigger.Handle(ctx, picked.changes), len(picked.changes)) {
+			failures = append(failures, failure{index: picked.index(f.Index), err: f.Err})
+			failedKeys[picked.changes[f.Index].HashKey] = true
 		}
-		clear(changes)
-		changes, owners, size = changes[:0], owners[:0], 0
-		changer = newChanger(h.store, h.images)
+		picked.done()
+		size = 0
+		changer = newChanger(h.store, h.images, len(s.changes))
 	}
-	for i := range records {
-		record := &records[i]
-		if h.onlyRegion && record.elsewhere() {
+	for i := range s.changes {
+		change, record := &s.changes[i], &s.records[i]
+		if h.onlyRegion && record.elsewhere(change) {
 			continue
 		}
-		err := errNoSequence
-		var change mes.Change
-		if record.meta.SequenceNumber != "" {
-			change, err = changer.change(record)
+		err := record.err
+		switch {
+		case change.Meta.SequenceNumber == "":
+			err = errNoSequence
+		case !record.complete:
+			err = changer.complete(change, record, [2]*driver.Item{})
 		}
 		if change.Kind == 0 && change.Err == nil {
 			change.Err = errNoKind
@@ -173,7 +178,7 @@ func (h *DynamoDBHandler) fire(ctx context.Context, records []streamRecord) []fa
 			failures = append(failures, failure{index: i, err: err})
 			continue
 		}
-		changes, owners = append(changes, change), append(owners, i)
+		picked.add(s.changes, i)
 		for _, e := range [...]*mes.Event{change.New, change.Old} {
 			if e != nil {
 				size += len(e.Raw)
@@ -186,4 +191,53 @@ func (h *DynamoDBHandler) fire(ctx context.Context, records []streamRecord) []fa
 	flush()
 	slices.SortFunc(failures, func(a, b failure) int { return a.index - b.index })
 	return failures
+}
+
+// A selection is changes of a payload that are handed to the trigger together. As long
+// as they follow one another, as they nearly always do, they are not copied.
+type selection struct {
+	changes []mes.Change
+	first   int   // the index of the first one
+	indexes []int // of all of them, if they do not follow one another
+}
+
+// add adds a change of a payload.
+func (p *selection) add(all []mes.Change, i int) {
+	switch {
+	case len(p.changes) == 0:
+		p.changes, p.first, p.indexes = all[i:i+1:i+1], i, nil
+	case p.indexes == nil && p.first+len(p.changes) == i:
+		p.changes = all[p.first : i+1 : i+1]
+	default:
+		if p.indexes == nil {
+			p.indexes = make([]int, 0, len(p.changes)+1)
+			p.changes = append(make([]mes.Change, 0, len(all)-p.first), p.changes...)
+			for k := p.first; k < p.first+len(p.changes); k++ {
+				p.indexes = append(p.indexes, k)
+				forget(&all[k])
+			}
+		}
+		p.changes, p.indexes = append(p.changes, all[i]), append(p.indexes, i)
+		forget(&all[i])
+	}
+}
+
+// forget lets go of what a change holds, but for where it comes from.
+func forget(change *mes.Change) { change.New, change.Old = nil, nil }
+
+// index returns the index in the payload of the change with an index.
+func (p *selection) index(i int) int {
+	if p.indexes != nil {
+		return p.indexes[i]
+	}
+	return p.first + i
+}
+
+// done empties the selection: what its changes hold need not be kept until the next
+// part is full.
+func (p *selection) done() {
+	for i := range p.changes {
+		forget(&p.changes[i])
+	}
+	*p = selection{}
 }

@@ -481,9 +481,9 @@ func TestMarkersWakeNobody(t *testing.T) {
 
 func TestMicroseconds(t *testing.T) {
 	data := `{"eventName":"INSERT","dynamodb":{"ApproximateCreationDateTimePrecision":"MICROSECOND","ApproximateCreationDateTime":1480642020500123,"Keys":` + image(t, "k", "1", "") + `}}`
-	records, err := readDynamoDB(encode(t, kinesisEvent(data)), new(window), nil)
+	s, err := readDynamoDB(encode(t, kinesisEvent(data)), new(window), nil)
 	require.NoError(t, err)
-	require.EqualValues(t, 1480642020500123, records[0].meta.Arrived.UnixMicro())
+	require.EqualValues(t, 1480642020500123, s.changes[0].Meta.Arrived.UnixMicro())
 }
 
 // A history that the table does not show is no success.
@@ -499,14 +499,14 @@ func TestPromise06NoHistoryNoSuccess(t *testing.T) {
 }
 
 func TestAnAdornedItemThatDiffersIsNotElsewhere(t *testing.T) {
+	change := mes.Change{Kind: mes.Modified, Meta: mes.Meta{Region: "eu-west-1"}}
 	record := streamRecord{
-		kind: mes.Modified, meta: mes.Meta{Region: "eu-west-1"},
 		old: []byte(`{"pk":{"S":"a"},"event":{"S":"1"}}`),
 		new: []byte(`{"awsregion":{"S":"eu-west-1"},"event":{"S":"1"},"pk":{"S":"a"}}`),
 	}
-	require.True(t, record.elsewhere(), "only the region was added")
+	require.True(t, record.elsewhere(&change), "only the region was added")
 	record.new = []byte(`{"awsregion":{"S":"eu-west-1"},"event":{"S":"2"},"pk":{"S":"a"}}`)
-	require.False(t, record.elsewhere())
-	record = streamRecord{kind: mes.Inserted, new: record.new}
-	require.False(t, record.elsewhere(), "the record does not say where it is from")
+	require.False(t, record.elsewhere(&change))
+	record, change = streamRecord{new: record.new}, mes.Change{Kind: mes.Inserted}
+	require.False(t, record.elsewhere(&change), "the record does not say where it is from")
 }

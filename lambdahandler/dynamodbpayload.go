@@ -13,61 +13,177 @@ import (
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
 
-// A dynamoReader makes stream records of the payload of a DynamoDB event source
-// mapping, and of that of a Kinesis one whose stream a table writes its changes to.
+// A dynamoReader makes changes of the payload of a DynamoDB event source mapping, and of
+// that of a Kinesis one whose stream a table writes its changes to.
 type dynamoReader struct {
 	*kinesisReader
 	inner bool // it reads what was in a Kinesis record
 
-	scan  func(text []byte) (item driver.Item, size int, ok bool) // nil for none
-	items []driver.Item                                           // room for what it makes
+	changer *changer       // completes changes, as far as it scans images; nil for none
+	items   [2]driver.Item // what has been decoded of the images, the new one and the old one
+	scanned [2]bool
+	depth   int        // of the images of the mould
+	proto   mes.Change // what the changes of the mould have in common
 }
 
-// readDynamoDB makes stream records of a payload. With a scanner the images that it
-// takes are decoded on the way.
-func readDynamoDB(payload []byte, w *window, scanner driver.ImageScanner) ([]streamRecord, error) {
-	r := dynamoReader{kinesisReader: &kinesisReader{reader: newReader(payload)}}
-	if scanner != nil {
-		r.scan = scanner.NewImageScanner()
+// readDynamoDB makes changes of a payload. With a changer those are complete of which
+// the images can be decoded on the way.
+func readDynamoDB(payload []byte, w *window, c *changer) (stream, error) {
+	return newDynamoReader(payload, c).read(w)
+}
+
+func newDynamoReader(payload []byte, c *changer) *dynamoReader {
+	r := &dynamoReader{kinesisReader: &kinesisReader{reader: newReader(payload)}}
+	if c != nil && c.scan != nil {
+		r.changer = c
 	}
-	var records []streamRecord
+	return r
+}
+
+func (r *dynamoReader) read(w *window) (stream, error) {
+	var s stream
 	begin := 0
 	err := r.records(func() {
-		if len(records) == 1 {
-			size := r.cursor.Offset() - begin
-			records = append(make([]streamRecord, 0, len(payload)/max(size, 1)+2), records...)
+		if len(s.records) == 1 { // most are about as long as the first
+			n := len(r.payload)/max(r.cursor.Offset()-begin, 1) + 2
+			s.changes = append(make([]mes.Change, 0, n), s.changes...)
+			s.records = append(make([]streamRecord, 0, n), s.records...)
+			if r.changer != nil {
+				r.changer.left = n
+			}
 		}
 		begin = r.cursor.Offset()
-		records = append(records, streamRecord{})
-		r.record(&records[len(records)-1])
+		s.changes, s.records = longer(s.changes), longer(s.records)
+		r.next(&s.changes[len(s.changes)-1], &s.records[len(s.records)-1])
 	})
 	*w = r.window
 	if err != nil {
-		return nil, err
+		return stream{}, err
 	}
-	return records, nil
+	return s, nil
 }
 
-func (r *dynamoReader) record(record *streamRecord) {
+// next reads the next record.
+func (r *dynamoReader) next(change *mes.Change, record *streamRecord) {
+	fits := false
+	if r.mould.Usable() {
+		var size int
+		size, fits = r.cast(change, record, r.cursor.Rest())
+		if r.mould.Fitted(fits); fits {
+			r.cursor.Take(size)
+		} else {
+			*change, *record = mes.Change{}, streamRecord{}
+		}
+	}
+	if !fits {
+		r.cursor.Rest() // without the white space before the record
+		r.mould.Open(r.cursor.Offset())
+		r.record(change, record)
+		r.mould.Close(r.payload, r.cursor.Offset())
+		r.proto = mes.Change{Expired: change.Expired, Meta: mes.Meta{Stream: change.Meta.Stream, Region: change.Meta.Region}}
+	}
+	r.complete(change, record)
+}
+
+// complete completes a change if all its images were decoded.
+func (r *dynamoReader) complete(change *mes.Change, record *streamRecord) {
+	var items [2]*driver.Item
+	for i, image := range [...][]byte{record.new, record.old} {
+		if r.scanned[i] {
+			items[i] = &r.items[i]
+		} else if image != nil {
+			record.complete = false
+			r.scanned = [2]bool{}
+			return
+		}
+	}
+	if r.scanned != [2]bool{} {
+		record.complete = true
+		record.err = r.changer.complete(change, record, items)
+		r.scanned = [2]bool{}
+	}
+}
+
+// cast reads the record that a text begins with if it fits the mould, and returns its
+// length. It is false for any other.
+func (r *dynamoReader) cast(change *mes.Change, record *streamRecord, text []byte) (size int, ok bool) {
+	m := &r.mould
+	i, keys := 0, 0
+	r.scanned = [2]bool{}
+	for piece, hole := range m.Holes() {
+		if i, ok = m.Piece(piece, text, i); !ok {
+			return 0, false
+		}
+		begin := i
+		switch hole {
+		case holeKeys:
+			keys = i
+			continue
+		case holeKeysEnd:
+			record.keys = notNull(text[keys:i:i])
+			continue
+		case holeNew, holeOld:
+			if i, ok = r.scan(int(hole-holeNew), text, i); !ok {
+				if i, ok = jsonscan.SkipIn(text, begin, r.depth); !ok {
+					return 0, false
+				}
+			}
+			if image := notNull(text[begin:i:i]); hole == holeNew {
+				record.new = image
+			} else {
+				record.old = image
+			}
+			continue
+		case holeArrived:
+			if change.Meta.Arrived, i, ok = shortSeconds(text, i); !ok {
+				return 0, false
+			}
+			continue
+		case holeNumber:
+			if _, i, ok = shortSeconds(text, i); !ok {
+				return 0, false
+			}
+			continue
+		}
+		if i, ok = jsonscan.PlainText(text, i); !ok {
+			return 0, false
+		}
+		switch value := text[begin:i]; hole {
+		case holeSequence:
+			change.Meta.SequenceNumber = r.copy(value)
+		case holeKind:
+			change.Kind = kindOf(value)
+		case holeEventID:
+			change.Meta.Shard = r.shard(value)
+		}
+	}
+	change.Expired, change.Meta.Stream, change.Meta.Region = r.proto.Expired, r.proto.Meta.Stream, r.proto.Meta.Region
+	return m.Piece(len(m.Holes()), text, i)
+}
+
+// record reads the next record, whatever it looks like.
+func (r *dynamoReader) record(change *mes.Change, record *streamRecord) {
 	c := &r.cursor
 	var packed []byte // of a Kinesis record
+	r.scanned = [2]bool{}
 	r.members(func() bool {
 		switch string(c.Key) {
 		case "dynamodb":
-			r.change(record)
+			r.change(change, record)
 		case "eventName":
-			record.kind = kindOf(unquoted(c.Value()))
+			change.Kind = kindOf(unquoted(r.hole(holeKind)))
 		case "userIdentity":
-			r.identity(record)
+			r.identity(change)
 		case "awsRegion":
-			record.meta.Region = r.share(internRegion, c.Value())
+			change.Meta.Region = r.share(internRegion, c.Value())
 		case "eventSourceARN":
-			record.meta.Stream = r.share(internStream, c.Value())
+			change.Meta.Stream = r.share(internStream, c.Value())
 		case "eventID":
-			if value := c.Value(); !r.inner { // that of DynamoDB names no shard
-				record.meta.Shard = r.shard(unquoted(value))
+			if value := r.hole(holeEventID); !r.inner { // that of DynamoDB names no shard
+				change.Meta.Shard = r.shard(unquoted(value))
 			}
 		case "kinesis":
+			r.mould.Unfit()
 			packed = c.Value()
 		case "eventSource", "eventVersion", "invokeIdentityArn", "recordFormat", "tableName":
 			c.Value()
@@ -77,11 +193,11 @@ func (r *dynamoReader) record(record *streamRecord) {
 		return true
 	}, "dynamodb", "eventName", "userIdentity", "awsRegion", "eventSourceARN", "eventID", "kinesis")
 	if packed != nil && !r.inner {
-		r.unpack(record, packed)
+		r.unpack(change, record, packed)
 	}
 }
 
-func (r *dynamoReader) change(record *streamRecord) {
+func (r *dynamoReader) change(change *mes.Change, record *streamRecord) {
 	c := &r.cursor
 	precision := time.Second
 	if r.inner {
@@ -91,47 +207,85 @@ func (r *dynamoReader) change(record *streamRecord) {
 	r.members(func() bool {
 		switch string(c.Key) {
 		case "Keys":
-			record.keys = notNull(c.Value())
+			record.keys = r.keys()
 		case "NewImage":
-			record.new, record.newItem = r.image()
+			record.new = r.image(0)
 		case "OldImage":
-			record.old, record.oldItem = r.image()
+			record.old = r.image(1)
 		case "SequenceNumber":
-			record.meta.SequenceNumber = r.keep(c.Value())
+			change.Meta.SequenceNumber = r.keep(r.hole(holeSequence))
 		case "ApproximateCreationDateTime":
-			created = c.Value()
+			created = r.hole(holeArrived)
 		case "ApproximateCreationDateTimePrecision":
+			r.mould.Unfit() // it is not of a second
 			if string(unquoted(c.Value())) == "MICROSECOND" {
 				precision = time.Microsecond
 			}
-		case "SizeBytes", "StreamViewType":
+		case "SizeBytes":
+			r.hole(holeNumber)
+		case "StreamViewType":
 			c.Value()
 		default:
 			return false
 		}
 		return true
 	}, "Keys", "NewImage", "OldImage", "SequenceNumber", "ApproximateCreationDateTime", "ApproximateCreationDateTimePrecision")
-	record.meta.Arrived = seconds(created)
-	if since := record.meta.Arrived.Unix(); precision != time.Second && !record.meta.Arrived.IsZero() {
+	change.Meta.Arrived = seconds(created)
+	if since := change.Meta.Arrived.Unix(); precision != time.Second && !change.Meta.Arrived.IsZero() {
 		unit := int64(time.Second / precision)
-		record.meta.Arrived = time.Unix(since/unit, since%unit*int64(precision)).UTC()
+		change.Meta.Arrived = time.Unix(since/unit, since%unit*int64(precision)).UTC()
 	}
 }
 
-// image takes an image and, if it has been decoded, its item; nil for null.
-func (r *dynamoReader) image() ([]byte, *driver.Item) {
-	if r.scan == nil {
-		return notNull(r.cursor.Value()), nil
+// keys takes the keys, and makes a hole of each text in them.
+func (r *dynamoReader) keys() []byte {
+	r.cursor.Rest()
+	begin := r.cursor.Offset()
+	keys := r.cursor.Value()
+	r.mould.Hole(r.payload, holeKeys, begin, begin)
+	c := jsonscan.NewCursor(keys)
+	for c.Enter('{'); c.Member(); {
+		if !c.Enter('{') {
+			c.Value()
+			continue
+		}
+		for c.Member() {
+			if value, end := c.Value(), c.Offset(); len(value) > 1 && value[0] == '"' {
+				r.mould.Hole(r.payload, holeText, begin+end-len(value)+1, begin+end-1)
+			}
+		}
 	}
-	item, size, ok := r.scan(r.cursor.Rest())
+	r.mould.Hole(r.payload, holeKeysEnd, begin+len(keys), begin+len(keys))
+	return notNull(keys)
+}
+
+// image takes an image; nil for null. Which one it is tells its place in items.
+func (r *dynamoReader) image(which int) []byte {
+	text := r.cursor.Rest()
+	begin := r.cursor.Offset()
+	r.depth = r.cursor.Depth()
+	var image []byte
+	if size, ok := r.scan(which, text, 0); ok {
+		image = r.cursor.Take(size)
+	} else {
+		image = notNull(r.cursor.Value())
+	}
+	r.mould.Hole(r.payload, holeNew+uint8(which), begin, r.cursor.Offset())
+	return image
+}
+
+// scan decodes the image at i, and returns the index after it.
+func (r *dynamoReader) scan(which int, text []byte, i int) (int, bool) {
+	if r.changer == nil {
+		return i, false
+	}
+	item, size, ok := r.changer.scan(text[i:])
 	if !ok {
-		return notNull(r.cursor.Value()), nil
+		r.scanned[which] = false // of two of one name the last counts
+		return i, false
 	}
-	if len(r.items) == cap(r.items) {
-		r.items = make([]driver.Item, 0, 128)
-	}
-	r.items = append(r.items, item)
-	return r.cursor.Take(size), &r.items[len(r.items)-1]
+	r.items[which], r.scanned[which] = item, true
+	return i + size, true
 }
 
 func notNull(value []byte) []byte {
@@ -141,7 +295,7 @@ func notNull(value []byte) []byte {
 	return value
 }
 
-func (r *dynamoReader) identity(record *streamRecord) {
+func (r *dynamoReader) identity(change *mes.Change) {
 	c := &r.cursor
 	var identityType, principal []byte
 	r.members(func() bool {
@@ -155,72 +309,71 @@ func (r *dynamoReader) identity(record *streamRecord) {
 		}
 		return true
 	}, "type", "principalId")
-	record.expired = isTTL(identityType, principal)
+	change.Expired = isTTL(identityType, principal)
 }
 
 var errNotChange = errors.New("the record is no change of a table")
 
 // unpack reads the members of a Kinesis record that holds a change.
-func (r *dynamoReader) unpack(record *streamRecord, kinesis []byte) {
+func (r *dynamoReader) unpack(change *mes.Change, record *streamRecord, kinesis []byte) {
 	if r.table == nil {
 		r.table = newBase64Table()
 	}
 	outer := kinesisReader{reader: newReader(kinesis), table: r.table}
-	packed := mes.Record{Meta: record.meta}
+	packed := mes.Record{Meta: change.Meta}
 	outer.kinesis(&packed)
-	unpackChange(record, &packed)
+	unpackChange(change, record, &packed)
 }
 
 // unpackChange reads what Kinesis Data Streams for DynamoDB has put in a Kinesis
 // record: a stream record of its own form, whose time is in milliseconds or
 // microseconds and which has no sequence number. That of the Kinesis record is what
 // counts.
-func unpackChange(record *streamRecord, packed *mes.Record) {
-	*record = streamRecord{meta: packed.Meta, err: packed.Err}
+func unpackChange(change *mes.Change, record *streamRecord, packed *mes.Record) {
+	*change, *record = mes.Change{Meta: packed.Meta, Err: packed.Err}, streamRecord{}
 	if packed.Err != nil {
 		return
 	}
 	inside := dynamoReader{kinesisReader: &kinesisReader{reader: newReader(packed.Data)}, inner: true}
-	inside.record(record)
+	inside.record(change, record)
 	if err := inside.cursor.End(); err != nil {
-		*record = streamRecord{meta: packed.Meta, err: fmt.Errorf("%w: %w", errNotChange, err)}
+		*change, *record = mes.Change{Meta: packed.Meta, Err: fmt.Errorf("%w: %w", errNotChange, err)}, streamRecord{}
 		return
 	}
-	arrived, region := record.meta.Arrived, record.meta.Region
-	record.meta = packed.Meta
+	arrived, region := change.Meta.Arrived, change.Meta.Region
+	change.Meta = packed.Meta
 	if !arrived.IsZero() {
-		record.meta.Arrived = arrived // when the table changed
+		change.Meta.Arrived = arrived // when the table changed
 	}
 	if region != "" {
-		record.meta.Region = region
+		change.Meta.Region = region
 	}
 	if record.keys == nil && record.new == nil && record.old == nil {
-		record.err = errNotChange
+		change.Err = errNotChange
 	}
 }
 
-// fromDynamoDBEvent makes the same stream records of an event that is decoded
-// already.
-func fromDynamoDBEvent(event *events.DynamoDBEvent) ([]streamRecord, error) {
+// fromDynamoDBEvent makes the same changes of an event that is decoded already.
+func fromDynamoDBEvent(event *events.DynamoDBEvent) (stream, error) {
 	if event.Records == nil {
-		return nil, errNoRecords
+		return stream{}, errNoRecords
 	}
-	records := make([]streamRecord, len(event.Records))
+	s := newStream(len(event.Records))
 	for i := range event.Records {
 		from := &event.Records[i]
-		record := &records[i]
-		record.kind = kindOf([]byte(from.EventName))
-		record.meta.Stream, record.meta.Region = from.EventSourceArn, from.AWSRegion
-		record.meta.SequenceNumber = from.Change.SequenceNumber
-		record.meta.Arrived = utc(from.Change.ApproximateCreationDateTime.Time)
+		change, record := &s.changes[i], &s.records[i]
+		change.Kind = kindOf([]byte(from.EventName))
+		change.Meta.Stream, change.Meta.Region = from.EventSourceArn, from.AWSRegion
+		change.Meta.SequenceNumber = from.Change.SequenceNumber
+		change.Meta.Arrived = utc(from.Change.ApproximateCreationDateTime.Time)
 		if from.UserIdentity != nil {
-			record.expired = isTTL([]byte(from.UserIdentity.Type), []byte(from.UserIdentity.PrincipalID))
+			change.Expired = isTTL([]byte(from.UserIdentity.Type), []byte(from.UserIdentity.PrincipalID))
 		}
 		record.keys = imageOf(from.Change.Keys)
 		record.new = imageOf(from.Change.NewImage)
 		record.old = imageOf(from.Change.OldImage)
 	}
-	return records, nil
+	return s, nil
 }
 
 // imageOf makes DynamoDB JSON of an image; nil of none.

@@ -116,8 +116,9 @@ func FuzzDynamoDB(f *testing.F) {
 }
 
 // agreeOnChanges holds what is made of images on the way through a payload to what is
-// made of each by itself.
-func agreeOnChanges(t testing.TB, store *mes.Store, payload []byte) {
+// made of each by itself, and what is made of records with a mould to what is made of
+// them without one. It returns how many have fitted it.
+func agreeOnChanges(t testing.TB, store *mes.Store, payload []byte) (fitted int) {
 	t.Helper()
 	images, ok := store.Table().(driver.ImageScanner)
 	require.True(t, ok)
@@ -125,23 +126,43 @@ func agreeOnChanges(t testing.TB, store *mes.Store, payload []byte) {
 		change    mes.Change
 		err, text string
 	}
-	var results [2][]result
-	var errs [2]error
-	for i, scanner := range [...]driver.ImageScanner{nil, images} {
-		var records []streamRecord
-		if records, errs[i] = readDynamoDB(payload, new(window), scanner); errs[i] != nil {
+	var results [4][]result
+	var errs [4]error
+	var windows [4]window
+	for way := range 4 {
+		c := newChanger(store, images, 0)
+		if way&1 != 0 {
+			c.scan = images.NewImageScanner()
+		}
+		r := newDynamoReader(payload, c)
+		if way&2 != 0 {
+			r.mould = misfit()
+		}
+		var s stream
+		if s, errs[way] = r.read(&windows[way]); errs[way] != nil {
 			continue
 		}
-		changer := newChanger(store, images)
-		for j := range records {
-			change, err := changer.change(&records[j])
+		if n, _ := r.mould.Counts(); way == 1 {
+			fitted = n
+		}
+		for i := range s.records {
+			change, record := s.changes[i], &s.records[i]
+			require.False(t, record.complete && way&1 == 0)
+			err := record.err
+			if !record.complete {
+				err = c.complete(&change, record, [2]*driver.Item{})
+			}
 			r := result{change: change, err: fmt.Sprint(err), text: fmt.Sprint(change.Err)}
 			r.change.Err = nil
-			results[i] = append(results[i], r)
+			results[way] = append(results[way], r)
 		}
 	}
-	require.Equal(t, errs[0], errs[1])
-	require.Equal(t, results[0], results[1])
+	for way := range 4 {
+		require.Equal(t, errs[0], errs[way])
+		require.Equal(t, results[0], results[way])
+		require.Equal(t, windows[0], windows[way])
+	}
+	return fitted
 }
 
 // checkAnswer sees that an answer is one that Lambda takes.

@@ -30,6 +30,15 @@ const (
 	holeArrived
 	holeEventID
 	holeData
+
+	// Of changes:
+	holeKind
+	holeText    // a string that nobody needs
+	holeNumber  // a number that nobody needs
+	holeKeys    // nothing; the keys begin
+	holeKeysEnd // nothing; the keys end
+	holeNew     // an image
+	holeOld
 )
 
 var errNotString = errors.New("its data is not a string")
@@ -85,7 +94,7 @@ func (r *kinesisReader) next(record *mes.Record) {
 func (r *kinesisReader) cast(record *mes.Record, text []byte) (size int, ok bool) {
 	m := &r.mould
 	i := 0
-	for piece, hole := range m.Holes {
+	for piece, hole := range m.Holes() {
 		if i, ok = m.Piece(piece, text, i); !ok {
 			return 0, false
 		}
@@ -115,7 +124,7 @@ func (r *kinesisReader) cast(record *mes.Record, text []byte) (size int, ok bool
 		}
 	}
 	record.Meta.Stream, record.Meta.Region = r.proto.Stream, r.proto.Region
-	return m.Piece(len(m.Holes), text, i)
+	return m.Piece(len(m.Holes()), text, i)
 }
 
 // record reads the next record, whatever it looks like. What is wrong with it stays
@@ -146,7 +155,7 @@ func (r *kinesisReader) hole(kind uint8) []byte {
 	value := r.cursor.Value()
 	end := r.cursor.Offset()
 	begin := end - len(value)
-	if kind != holeArrived {
+	if kind != holeArrived && kind != holeNumber {
 		if len(value) < 2 || value[0] != '"' {
 			r.mould.Unfit()
 			return value

@@ -14,10 +14,16 @@ import (
 // withoutMould reads a payload one member after the other.
 func withoutMould(payload []byte, w *window) ([]mes.Record, error) {
 	r := newKinesisReader(payload)
-	for range 9 {
-		r.mould.Fitted(false)
-	}
+	r.mould = misfit()
 	return r.read(w)
+}
+
+// misfit is a mould that is never tried.
+func misfit() (m jsonscan.Mould) {
+	for range 9 {
+		m.Fitted(false)
+	}
+	return m
 }
 
 // sameRecords holds what is made of a payload with a mould to what is made of it
@@ -125,4 +131,113 @@ func TestShortSeconds(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, seconds([]byte(number)), got, number)
 	}
+}
+
+func TestMouldsOfChangesChangeNothing(t *testing.T) {
+	store := stored(t, "1")
+	rows := func(with func(i int, r *row)) string {
+		var all []row
+		for i := range 6 {
+			id := fmt.Sprint(i)
+			r := row{name: [...]string{"INSERT", "MODIFY"}[i%2], keys: image(t, "k", id, ""), new: image(t, "k"+id, id, eventJSON(id, "k"+id)), old: image(t, "k", id, eventJSON(id, "old"))}
+			with(i, &r)
+			all = append(all, r)
+		}
+		return dynamoPayload(all...)
+	}
+	same := func(want int, payload string, name string) {
+		t.Helper()
+		// The members of a record are in some order, now and then in one of their own.
+		require.GreaterOrEqual(t, want, agreeOnChanges(t, store, []byte(payload)), name)
+	}
+	usual := rows(func(int, *row) {})
+	ordered := orderedChanges(usual)
+	require.Equal(t, 4, agreeOnChanges(t, store, []byte(ordered)), "all but two")
+	same(4, usual, "usual")
+	for name, change := range map[string]func(i int, r *row){
+		"no old image":    func(i int, r *row) { r.old = "" },
+		"now and then":    func(i int, r *row) { r.old = [...]string{r.old, ""}[i/3] },
+		"null":            func(i int, r *row) { r.old = "null" },
+		"later null":      func(i int, r *row) { r.new = [...]string{r.new, "null"}[i/3] },
+		"keys alone":      func(i int, r *row) { r.new, r.old = "", "" },
+		"keys null":       func(i int, r *row) { r.keys = "null" },
+		"other keys":      func(i int, r *row) { r.keys = [...]string{r.keys, `{"x":{"N":"1"}}`}[i/3] },
+		"keys of numbers": func(i int, r *row) { r.keys = `{"partitionKey":{"S":"k"},"eventId":{"N":"1"},"l":[1]}` },
+		"no event":        func(i int, r *row) { r.new = r.keys },
+		"a marker":        func(i int, r *row) { r.new = `{"partitionKey":{"S":"k"},"eventId":{"S":"\u0001mark"}}` },
+		"an identity":     func(i int, r *row) { r.identity = `{"type":"Service","principalId":"dynamodb.amazonaws.com"}` },
+		"some": func(i int, r *row) {
+			r.identity = [...]string{"", `{"type":"Service","principalId":"dynamodb.amazonaws.com"}`}[i/3]
+		},
+		"other attribute": func(i int, r *row) {
+			r.new = strings.Replace(r.new, "{", fmt.Sprintf(`{"x":{"L":[{"N":"%d"}]},`, i), 1)
+		},
+		"type a number": func(i int, r *row) {
+			r.new = strings.Replace(r.new, `"thing"`, [...]string{`"thing"`, `"thing","N":"1"`}[i/3], 1)
+		},
+		"of other types": func(i int, r *row) {
+			r.new = strings.Replace(r.new, `{"S":"thing"}`, [...]string{`{"N":"1"}`, `{"S":"thing"}`}[i/3], 1)
+		},
+		"escapes": func(i int, r *row) { r.new = strings.Replace(r.new, `"thing"`, `"th\u0069ng"`, 1) },
+		"not UTF-8": func(i int, r *row) {
+			r.new = strings.Replace(r.new, `"thing"`, [...]string{`"thing"`, "\"\xff\""}[i/5], 1)
+		},
+		"maps": func(i int, r *row) {
+			r.new = image(t, "k", "1", "")
+			r.new = r.new[:len(r.new)-1] + fmt.Sprintf(`,"event":{"M":{"id":{"S":"%d"}}}}`, i)
+		},
+		"compressed": func(i int, r *row) {
+			r.new = image(t, "k", "1", "")
+			r.new = r.new[:len(r.new)-1] + `,"event":{"B":"AAEC"}}`
+		},
+		"deep":     func(i int, r *row) { r.old = strings.Repeat("[", 9_996) + strings.Repeat("]", 9_996) },
+		"too deep": func(i int, r *row) { r.old = strings.Repeat("[", 9_996+i/4) + strings.Repeat("]", 9_996+i/4) },
+	} {
+		same(4, rows(change), name)
+		same(4, orderedChanges(rows(change)), name)
+	}
+	for _, replace := range [][2]string{
+		{`"SequenceNumber":"4"`, `"SequenceNumber":null`}, {`"SequenceNumber":"4"`, `"SequenceNumber":"\u0034"`}, {`"SequenceNumber":"4"`, `"SequenceNumber":"4","SequenceNumber":"5"`},
+		{`"eventName":"MODIFY"`, `"eventName":"REMOVE"`}, {`"eventName":"MODIFY"`, `"eventName":"?"`}, {`"eventName":"MODIFY"`, `"EVENTNAME":"INSERT"`},
+		{`1480642020.5`, `1480642020`}, {`1480642020.5`, `"x"`}, {`"SizeBytes":59`, `"SizeBytes":600`}, {`"SizeBytes":59`, `"SizeBytes":1e3`},
+		{`"ApproximateCreationDateTime"`, `"ApproximateCreationDateTimePrecision":"MICROSECOND","ApproximateCreationDateTime"`},
+		{`"awsRegion":"eu-west-1"`, `"awsRegion":"eu-west-2"`}, {`"eventID"`, `"kinesis":{"data":"e30="},"eventID"`},
+	} {
+		for _, n := range []int{1, 3, -1} {
+			same(4, strings.Replace(ordered, replace[0], replace[1], n), replace[1])
+		}
+	}
+	for i := 0; i < len(ordered); i += 7 {
+		same(4, ordered[:i], "broken off")
+	}
+}
+
+// orderedChanges puts the members of each change into one order, which those of a map do
+// not have.
+func orderedChanges(payload string) string {
+	for _, name := range []string{"OldImage", "NewImage", "Keys", "SizeBytes", "ApproximateCreationDateTime"} {
+		parts := strings.Split(payload, `"dynamodb":{`)
+		for i := range parts[1:] {
+			change := `{` + parts[1+i]
+			c := jsonscan.NewCursor([]byte(change))
+			for c.Enter('{'); ; {
+				before := c.Offset()
+				if !c.Member() {
+					break
+				}
+				value := c.Value()
+				if string(c.Key) != name {
+					continue
+				}
+				member, end := strings.TrimPrefix(change[before:c.Offset()], ","), c.Offset()
+				rest := strings.TrimPrefix(change[1:before]+change[end:], ",")
+				if len(value) > 0 && rest != "" {
+					parts[1+i] = member + "," + rest
+				}
+				break
+			}
+		}
+		payload = strings.Join(parts, `"dynamodb":{`)
+	}
+	return payload
 }

@@ -8,13 +8,14 @@ package arena
 
 import "strings"
 
-// Sizes of the chunks, in bytes: each is twice as large as the one before, so that
-// few strings take little and many strings take few chunks.
+// Sizes of the chunks, in bytes: each is several times as large as the one before, so
+// that few strings take little and many strings take few chunks.
 const (
 	firstText  = 512
 	mostText   = 32 << 10
 	firstBytes = 4 << 10
 	mostBytes  = 256 << 10
+	growth     = 4
 )
 
 // Text is an arena of strings. The zero value is ready for use. It must not be
@@ -40,7 +41,7 @@ func (t *Text) Grow(n int) {
 	if t.chunk.Cap()-t.chunk.Len() >= n {
 		return
 	}
-	t.next = min(max(2*t.next, firstText), mostText)
+	t.next = min(max(growth*t.next, firstText), mostText)
 	// The strings that are there keep the old chunk; the Builder forgets it.
 	t.chunk.Reset()
 	t.chunk.Grow(max(t.next, n))
@@ -60,13 +61,19 @@ type Bytes struct {
 
 // Reserve returns an empty slice with room for at least n bytes. Nothing else gets
 // them until [Bytes.Keep] says how many are needed.
-func (b *Bytes) Reserve(n int) []byte { return b.ReserveOf(n, mostBytes) }
+func (b *Bytes) Reserve(n int) []byte {
+	if cap(b.chunk)-len(b.chunk) < n {
+		b.next = min(max(growth*b.next, firstBytes), mostBytes)
+		b.chunk = make([]byte, 0, max(b.next, n))
+	}
+	return b.chunk[len(b.chunk):]
+}
 
-// ReserveOf is Reserve for somebody who knows that he needs no more than so many bytes
-// from here on, this time and all others together.
+// ReserveOf is Reserve for somebody who knows that he needs about so many bytes from
+// here on, and no more, this time and all others together.
 func (b *Bytes) ReserveOf(n, rest int) []byte {
 	if cap(b.chunk)-len(b.chunk) < n {
-		b.next = min(max(2*b.next, firstBytes), mostBytes)
+		b.next = min(max(growth*b.next, firstBytes, rest/8), mostBytes)
 		b.chunk = make([]byte, 0, max(min(b.next, rest), n))
 	}
 	return b.chunk[len(b.chunk):]

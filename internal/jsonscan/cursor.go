@@ -135,6 +135,9 @@ func (c *Cursor) Name(buf []byte) ([]byte, bool) {
 	return AppendUnquoted(buf[:0], c.Key)
 }
 
+// Depth is how many arrays and objects are open where the cursor stands.
+func (c *Cursor) Depth() int { return c.depth }
+
 // Offset is where the cursor stands, in bytes.
 func (c *Cursor) Offset() int { return c.pos }
 

@@ -11,16 +11,17 @@ import "bytes"
 //
 // A mould is made while a value is read, with Open, Hole and Close, and used with Piece:
 //
-//	for k, kind := range m.Holes {
+//	for k, kind := range m.Holes() {
 //		if i, ok = m.Piece(k, text, i); !ok ...
 //		... read what the hole is for from i on, and check it ...
 //	}
-//	i, ok = m.Piece(len(m.Holes), text, i)
+//	i, ok = m.Piece(len(m.Holes()), text, i)
 type Mould struct {
-	Holes []uint8 // their kinds, which are the caller's
-
-	text []byte // copies of what stands before each hole and behind the last,
-	ends []int  // and where each of them ends
+	text  []byte             // copies of what stands before each hole and behind the last,
+	ends  [mostHoles + 1]int // where each of them ends,
+	kinds [mostHoles]uint8   // and which hole follows it
+	holes int                // of them
+	whole bool               // there is a mould
 
 	end   int  // in the text that is read, of the hole before
 	unfit bool // what is being read gives none
@@ -31,7 +32,7 @@ type Mould struct {
 
 // Usable tells whether it is worth while to try the mould on the next value. In some
 // texts each value has a shape of its own.
-func (m *Mould) Usable() bool { return len(m.ends) > 0 && m.misses <= 8+m.hits/4 }
+func (m *Mould) Usable() bool { return m.whole && m.misses <= 8+m.hits/4 }
 
 // Fitted notes whether a value has fitted the mould.
 func (m *Mould) Fitted(fitted bool) {
@@ -53,24 +54,31 @@ func (m *Mould) Open(begin int) {
 		if m.values++; m.unfit {
 			return
 		}
-		m.text, m.ends, m.Holes = make([]byte, 0, usualMould), make([]int, 0, 16), make([]uint8, 0, 16)
+		m.text = make([]byte, 0, usualMould)
 	}
-	m.text, m.ends, m.Holes = m.text[:0], m.ends[:0], m.Holes[:0]
+	m.text, m.holes, m.whole = m.text[:0], 0, false
 	m.end, m.unfit = begin, false
 }
 
 // usualMould is room for the text of most moulds: a record of Lambda has some 500 bytes
-// besides what it is for.
-const usualMould = 768
+// besides what it is for. What has more than mostHoles gives none: there are a dozen.
+const (
+	usualMould = 768
+	mostHoles  = 24
+)
+
+// Holes returns the kinds of the holes, which are the caller's.
+func (m *Mould) Holes() []uint8 { return m.kinds[:m.holes] }
 
 // Hole makes a hole of a part of the text, which may be empty, behind the one before.
 func (m *Mould) Hole(text []byte, kind uint8, begin, end int) {
-	if m.unfit || begin < m.end || end < begin || end > len(text) {
+	if m.unfit || m.holes == mostHoles || begin < m.end || end < begin || end > len(text) {
 		m.unfit = true
 		return
 	}
-	m.piece(text[m.end:begin])
-	m.Holes = append(m.Holes, kind)
+	m.text = append(m.text, text[m.end:begin]...)
+	m.ends[m.holes], m.kinds[m.holes] = len(m.text), kind
+	m.holes++
 	m.end = end
 }
 
@@ -81,15 +89,11 @@ func (m *Mould) Unfit() { m.unfit = true }
 // not show its end.
 func (m *Mould) Close(text []byte, end int) {
 	if m.unfit || end <= m.end || end > len(text) || text[end-1] != '}' {
-		m.ends, m.Holes = m.ends[:0], m.Holes[:0]
 		return
 	}
-	m.piece(text[m.end:end])
-}
-
-func (m *Mould) piece(text []byte) {
-	m.text = append(m.text, text...)
-	m.ends = append(m.ends, len(m.text))
+	m.text = append(m.text, text[m.end:end]...)
+	m.ends[m.holes] = len(m.text)
+	m.whole = true
 }
 
 // Piece returns the index after the piece before a hole, which is to stand at an index

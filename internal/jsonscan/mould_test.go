@@ -19,7 +19,7 @@ func TestMould(t *testing.T) {
 	m.Hole(text, 8, 14, 15)
 	m.Close(text, 16)
 	require.True(t, m.Usable())
-	require.Equal(t, []uint8{7, 8}, m.Holes)
+	require.Equal(t, []uint8{7, 8}, m.Holes())
 
 	i, ok := m.Piece(0, text, 17)
 	require.True(t, ok)
@@ -50,8 +50,14 @@ func TestMouldsThatAreNone(t *testing.T) {
 		"backwards":        func(m *Mould) { m.Hole(text, 0, 7, 6); m.Close(text, 9) },
 		"outside":          func(m *Mould) { m.Hole(text, 0, 7, 10); m.Close(text, 9) },
 		"ends too early":   func(m *Mould) { m.Hole(text, 0, 6, 7); m.Close(text, 6) },
-		"no object":        func(m *Mould) { m.Close(text, 8) },
-		"ends outside":     func(m *Mould) { m.Hole(text, 0, 6, 7); m.Close(text, 10) },
+		"too many holes": func(m *Mould) {
+			for range 25 {
+				m.Hole(text, 0, 6, 6)
+			}
+			m.Close(text, 9)
+		},
+		"no object":    func(m *Mould) { m.Close(text, 8) },
+		"ends outside": func(m *Mould) { m.Hole(text, 0, 6, 7); m.Close(text, 10) },
 		"nothing fits, ever": func(m *Mould) {
 			m.Close(text, 9)
 			for range 9 {

@@ -27,6 +27,12 @@ func Skip(b []byte, i int) (int, bool) {
 	return i, f == none
 }
 
+// SkipIn is Skip for a value inside so many open arrays and objects.
+func SkipIn(b []byte, i, depth int) (int, bool) {
+	i, f := value(b, i, depth)
+	return i, f == none
+}
+
 // SkipText returns the index after the closing quote of a string, of which the
 // opening quote is before i.
 func SkipText(b []byte, i int) (int, bool) {
