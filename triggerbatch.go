@@ -242,6 +242,9 @@ func (b *triggerBatch) count() (failures []Failure) {
 // when all have returned. Once ctx has ended they have nothing left to do, so
 // they need no place.
 func (t *Trigger) inParallel(ctx context.Context, n int, f func(int)) {
+	if n == 0 {
+		return
+	}
 	// In the caller's own goroutine a user's function could end that.
 	alone := func(i int) { _ = call(func() error { f(i); return nil }) }
 	if n == 1 {

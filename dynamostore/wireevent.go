@@ -120,7 +120,7 @@ func (r *itemReader) kept(text []byte) []byte {
 // roomForPlaces returns an empty slice for the places of an event's members.
 func (r *itemReader) roomForPlaces() []jsonscan.Place {
 	if cap(r.places)-len(r.places) < 64 {
-		r.places = make([]jsonscan.Place, 0, min(max(4*cap(r.places), 128), 4096))
+		r.places = make([]jsonscan.Place, 0, min(max(8*cap(r.places), 128), 8192))
 	}
 	return r.places[len(r.places):]
 }
@@ -132,7 +132,7 @@ func (r *itemReader) outline(event []byte, places []jsonscan.Place) *jsonscan.Ou
 		r.places = r.places[:n]
 	}
 	if len(r.outlines) == cap(r.outlines) {
-		r.outlines = make([]jsonscan.Outline, 0, min(max(4*cap(r.outlines), 16), 512))
+		r.outlines = make([]jsonscan.Outline, 0, min(max(8*cap(r.outlines), 16), 1024))
 	}
 	r.outlines = append(r.outlines, jsonscan.NewOutline(event, places[:len(places):len(places)]))
 	return &r.outlines[len(r.outlines)-1]

@@ -52,7 +52,8 @@ func isTTL(identityType, principal []byte) bool {
 
 // A changer completes the changes of stream records.
 type changer struct {
-	decode  func(image []byte) (driver.Item, error)
+	images  driver.ImageDecoder
+	decoder func(image []byte) (driver.Item, error)                 // nil until it is needed
 	scan    func(text []byte) (item driver.Item, size int, ok bool) // nil for none
 	restore func(driver.Item) (mes.Event, error)
 	events  []mes.Event // room for the events of many changes
@@ -64,11 +65,18 @@ type changer struct {
 // newChanger returns a changer for up to n changes of one batch: what they decode to
 // shares memory.
 func newChanger(store *mes.Store, images driver.ImageDecoder, n int) *changer {
-	c := &changer{decode: images.DecodeImage, restore: store.ItemDecoder(), left: n, foreign: driver.HasForeignLayout(store.Table())}
-	if batch, ok := images.(driver.BatchImageDecoder); ok {
-		c.decode = batch.NewImageDecoder()
+	return &changer{images: images, restore: store.ItemDecoder(), left: n, foreign: driver.HasForeignLayout(store.Table())}
+}
+
+// decode makes an item of an image.
+func (c *changer) decode(image []byte) (driver.Item, error) {
+	if c.decoder == nil {
+		c.decoder = c.images.DecodeImage
+		if batch, ok := c.images.(driver.BatchImageDecoder); ok {
+			c.decoder = batch.NewImageDecoder()
+		}
 	}
-	return c
+	return c.decoder(image)
 }
 
 // errKeys is wrapped by errors of a record that does not have the keys of the table.
@@ -139,7 +147,7 @@ func (c *changer) complete(change *mes.Change, record *streamRecord, items [2]*d
 var errNoEvent = errors.New("the image of the item holds no event")
 
 // mostEvents is how many events there is room for at once, at most.
-const mostEvents = 512
+const mostEvents = 1024
 
 // event makes an event of an item.
 func (c *changer) event(item *driver.Item) (*mes.Event, error) {

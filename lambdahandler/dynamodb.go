@@ -66,8 +66,8 @@ func (h *DynamoDBHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 		return nil, err
 	}
 	var w window
+	changer := newChanger(h.store, h.images, 0)
 	s, err := lenient(payload, &w, func(payload []byte, w *window) (stream, error) {
-		changer := newChanger(h.store, h.images, 0)
 		if h.scanner != nil {
 			changer.scan = h.scanner.NewImageScanner()
 		}
@@ -76,7 +76,7 @@ func (h *DynamoDBHandler) Invoke(ctx context.Context, payload []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	identifier, err := h.handle(ctx, &s)
+	identifier, err := h.handle(ctx, &s, changer)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (h *DynamoDBHandler) Handle(ctx context.Context, event events.DynamoDBEvent
 	if err != nil {
 		return response, err
 	}
-	identifier, err := h.handle(ctx, &s)
+	identifier, err := h.handle(ctx, &s, newChanger(h.store, h.images, len(s.changes)))
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: identifier})
 	}
@@ -115,17 +115,17 @@ func (h *DynamoDBHandler) HandleKinesis(ctx context.Context, event events.Kinesi
 	for i := range packed {
 		unpackChange(&s.changes[i], &s.records[i], &packed[i])
 	}
-	identifier, err := h.handle(ctx, &s)
+	identifier, err := h.handle(ctx, &s, newChanger(h.store, h.images, len(s.changes)))
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.KinesisBatchItemFailure{ItemIdentifier: identifier})
 	}
 	return response, err
 }
 
-func (h *DynamoDBHandler) handle(ctx context.Context, s *stream) (identifier string, err error) {
+func (h *DynamoDBHandler) handle(ctx context.Context, s *stream, c *changer) (identifier string, err error) {
 	limited, cancel := h.limit(ctx)
 	defer cancel()
-	failures := h.fire(limited, s)
+	failures := h.fire(limited, s, c)
 	h.log(ctx, len(s.changes), failures)
 	return h.checkpoint(len(s.changes), func(i int) *mes.Meta { return &s.changes[i].Meta }, failures)
 }
@@ -138,8 +138,7 @@ var (
 // fire hands the changes of a payload to the trigger and returns which are to be
 // delivered again. Images may be compressed, and so hold far more than the payload:
 // when a part is full it is handled before more is read.
-func (h *DynamoDBHandler) fire(ctx context.Context, s *stream) []failure {
-	changer := newChanger(h.store, h.images, len(s.changes))
+func (h *DynamoDBHandler) fire(ctx context.Context, s *stream, changer *changer) []failure {
 	var failures []failure
 	failedKeys := make(map[string]bool)
 	var picked selection

@@ -16,7 +16,7 @@ import (
 // A dynamoReader makes changes of the payload of a DynamoDB event source mapping, and of
 // that of a Kinesis one whose stream a table writes its changes to.
 type dynamoReader struct {
-	*kinesisReader
+	kinesisReader
 	inner bool // it reads what was in a Kinesis record
 
 	changer *changer       // completes changes, as far as it scans images; nil for none
@@ -33,7 +33,7 @@ func readDynamoDB(payload []byte, w *window, c *changer) (stream, error) {
 }
 
 func newDynamoReader(payload []byte, c *changer) *dynamoReader {
-	r := &dynamoReader{kinesisReader: &kinesisReader{reader: newReader(payload)}}
+	r := &dynamoReader{kinesisReader: kinesisReader{reader: newReader(payload)}}
 	if c != nil && c.scan != nil {
 		r.changer = c
 	}
@@ -334,7 +334,7 @@ func unpackChange(change *mes.Change, record *streamRecord, packed *mes.Record) 
 	if packed.Err != nil {
 		return
 	}
-	inside := dynamoReader{kinesisReader: &kinesisReader{reader: newReader(packed.Data)}, inner: true}
+	inside := dynamoReader{kinesisReader: kinesisReader{reader: newReader(packed.Data)}, inner: true}
 	inside.record(change, record)
 	if err := inside.cursor.End(); err != nil {
 		*change, *record = mes.Change{Meta: packed.Meta, Err: fmt.Errorf("%w: %w", errNotChange, err)}, streamRecord{}

@@ -16,7 +16,7 @@ import (
 // A kinesisReader makes records of the payload of a Kinesis event source mapping.
 // What they hold is decoded into a few allocations.
 type kinesisReader struct {
-	*reader
+	reader
 	data  []byte // room for what is decoded
 	table *base64Table
 	mould jsonscan.Mould

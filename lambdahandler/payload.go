@@ -50,8 +50,8 @@ const (
 	internShard
 )
 
-func newReader(payload []byte) *reader {
-	return &reader{payload: payload, cursor: jsonscan.NewCursor(payload)}
+func newReader(payload []byte) reader {
+	return reader{payload: payload, cursor: jsonscan.NewCursor(payload)}
 }
 
 // lenient reads a payload that is not all UTF-8 as encoding/json does: with U+FFFD in
@@ -186,7 +186,7 @@ func (r *reader) keep(value []byte) string {
 
 func (r *reader) copy(text []byte) string {
 	if r.text.Cap()-r.text.Len() < len(text) {
-		size := min(max(2*r.text.Cap(), 1<<10), 64<<10)
+		size := min(max(2*r.text.Cap(), len(r.payload)/32, 1<<8), 64<<10)
 		r.text = strings.Builder{}
 		r.text.Grow(max(size, len(text)))
 	}

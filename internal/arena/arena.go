@@ -12,10 +12,11 @@ import "strings"
 // that few strings take little and many strings take few chunks.
 const (
 	firstText  = 512
-	mostText   = 32 << 10
+	mostText   = 64 << 10
+	growText   = 16 // strings are not cleared first, so room for them costs little
 	firstBytes = 4 << 10
-	mostBytes  = 256 << 10
-	growth     = 4
+	mostBytes  = 512 << 10
+	growBytes  = 4
 )
 
 // Text is an arena of strings. The zero value is ready for use. It must not be
@@ -41,7 +42,7 @@ func (t *Text) Grow(n int) {
 	if t.chunk.Cap()-t.chunk.Len() >= n {
 		return
 	}
-	t.next = min(max(growth*t.next, firstText), mostText)
+	t.next = min(max(growText*t.next, firstText), mostText)
 	// The strings that are there keep the old chunk; the Builder forgets it.
 	t.chunk.Reset()
 	t.chunk.Grow(max(t.next, n))
@@ -63,7 +64,7 @@ type Bytes struct {
 // them until [Bytes.Keep] says how many are needed.
 func (b *Bytes) Reserve(n int) []byte {
 	if cap(b.chunk)-len(b.chunk) < n {
-		b.next = min(max(growth*b.next, firstBytes), mostBytes)
+		b.next = min(max(growBytes*b.next, firstBytes), mostBytes)
 		b.chunk = make([]byte, 0, max(b.next, n))
 	}
 	return b.chunk[len(b.chunk):]
@@ -73,7 +74,7 @@ func (b *Bytes) Reserve(n int) []byte {
 // here on, and no more, this time and all others together.
 func (b *Bytes) ReserveOf(n, rest int) []byte {
 	if cap(b.chunk)-len(b.chunk) < n {
-		b.next = min(max(growth*b.next, firstBytes, rest/8), mostBytes)
+		b.next = min(max(growBytes*b.next, firstBytes, rest/8), mostBytes)
 		b.chunk = make([]byte, 0, max(min(b.next, rest), n))
 	}
 	return b.chunk[len(b.chunk):]
