@@ -16,7 +16,7 @@ var _ driver.ImageScanner = (*Table)(nil)
 // NewImageDecoder returns a DecodeImage for many images: see
 // [driver.BatchImageDecoder].
 func (t *Table) NewImageDecoder() func(image []byte) (driver.Item, error) {
-	reader := itemReader{layout: &t.layout}
+	reader := itemReader{layout: &t.layout, apart: true}
 	return func(image []byte) (driver.Item, error) { return t.decodeImage(&reader, image) }
 }
 

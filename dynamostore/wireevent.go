@@ -56,7 +56,7 @@ func (r *itemReader) eventText(item *driver.Item, b []byte, i int) (int, bool) {
 	// not known yet.
 	most := len(b) - i + jsonscan.InnerRoom
 	for want := r.usualSize(); ; want *= 4 {
-		room := r.events.ReserveOf(min(want, most), most)
+		room := r.reserve(min(want, most), most)
 		text, places, end, ok := jsonscan.AppendInner(room, r.roomForPlaces(), b, i)
 		if ok {
 			item.Event = r.kept(text)
@@ -71,7 +71,7 @@ func (r *itemReader) eventText(item *driver.Item, b []byte, i int) (int, bool) {
 	if !ok {
 		return end, false
 	}
-	text, end, ok := jsonscan.AppendText(r.events.ReserveOf(end-i+8, most), b, i)
+	text, end, ok := jsonscan.AppendText(r.reserve(end-i+8, most), b, i)
 	if ok {
 		item.Event = r.kept(text)
 	}
@@ -82,7 +82,7 @@ func (r *itemReader) eventText(item *driver.Item, b []byte, i int) (int, bool) {
 func (r *itemReader) eventMap(item *driver.Item, b []byte, i int) (int, bool) {
 	most := len(b) - i + 8
 	r.walker.places = r.roomForPlaces()
-	text, end, ok := r.walker.renderMap(r.events.ReserveOf(min(r.usualSize(), most), most), b, i, 1)
+	text, end, ok := r.walker.renderMap(r.reserve(min(r.usualSize(), most), most), b, i, 1)
 	if !ok {
 		return end, false
 	}
@@ -106,6 +106,15 @@ func (r *itemReader) eventBinary(item *driver.Item, b []byte, i int) (int, bool)
 	}
 	item.Event = r.events.Keep(event)
 	return i, true
+}
+
+// reserve returns room for n bytes, where those of all events of a text together will be
+// rest at the most.
+func (r *itemReader) reserve(n, rest int) []byte {
+	if r.apart {
+		return r.events.Reserve(n)
+	}
+	return r.events.ReserveOf(n, rest)
 }
 
 // usualSize is room for an event that is not much larger than those before.

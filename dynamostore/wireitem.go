@@ -17,6 +17,7 @@ type itemReader struct {
 	layout  *layout
 	walker  wireWalker
 	inPlace bool // the items are to need no more room than what they are made of
+	apart   bool // each item has a text of its own
 
 	hashKey string // that of the items before, which most of them have
 	types   [4]string

@@ -3,7 +3,6 @@ package dynamostore
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
@@ -19,24 +18,17 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 	if i < len(b) && b[i] == '}' {
 		return append(to, '}'), i + 1, true
 	}
-	outside, open, sorted := len(w.members), len(to), true
+	outside, open, sorted, last := len(w.members), len(to), true, uint64(0)
 	for {
 		member := wireMember{begin: len(to)}
 		var ok bool
-		if to, i, ok = w.renderName(to, b, jsonscan.Space(b, i), &member); !ok {
-			return to, i, false
-		}
-		if to, i, ok = w.render(to, b, i, depth+1); !ok {
+		if to, i, ok = w.renderMember(to, b, jsonscan.Space(b, i), depth, &member); !ok {
 			return to, i, false
 		}
 		member.end = len(to)
-		if n := len(w.members); n > outside {
-			order := compareMembers(to, &w.members[n-1], &member)
-			if order == 0 {
-				return to, i, false // the last one would count
-			}
-			sorted = sorted && order < 0
-		}
+		// Members whose first bytes are the same may have one name.
+		sorted = sorted && member.first > last
+		last = member.first
 		w.members = append(w.members, member)
 		if i = jsonscan.Space(b, i); i >= len(b) {
 			return to, i, false
@@ -47,9 +39,13 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 			i++
 			continue
 		case '}':
-			ok = sorted || w.sort(to, open, w.members[outside:])
+			members := w.members[outside:]
+			if ok = sorted; !sorted {
+				ok = w.sort(to, open, members)
+				members = w.ranked
+			}
 			if depth == 1 {
-				w.place(open, w.members[outside:])
+				w.place(open, members)
 			}
 			w.members = w.members[:outside]
 			return append(to, '}'), i + 1, ok
@@ -115,37 +111,4 @@ func (w *wireWalker) place(open int, members []wireMember) {
 		})
 		open = end + 1
 	}
-}
-
-// mostInserted is up to how many members are sorted by insertion, without a call
-// for each comparison.
-const mostInserted = 24
-
-// sort puts the members of a map that lie in to from open on into the order of
-// their names. It is false if two have one name.
-func (w *wireWalker) sort(to []byte, open int, members []wireMember) bool {
-	if len(members) > mostInserted {
-		slices.SortFunc(members, func(a, b wireMember) int { return compareMembers(to, &a, &b) })
-	} else {
-		for i := 1; i < len(members); i++ {
-			member := members[i]
-			at := i
-			for ; at > 0 && compareMembers(to, &member, &members[at-1]) < 0; at-- {
-				members[at] = members[at-1]
-			}
-			members[at] = member
-		}
-	}
-	w.sorting = w.sorting[:0]
-	for i := range members {
-		if i > 0 {
-			if compareMembers(to, &members[i-1], &members[i]) == 0 {
-				return false
-			}
-			w.sorting = append(w.sorting, ',')
-		}
-		w.sorting = append(w.sorting, to[members[i].begin:members[i].end]...)
-	}
-	copy(to[open:], w.sorting)
-	return true
 }

@@ -16,14 +16,15 @@ type wireWalker struct {
 	members []wireMember     // of the maps that are open
 	places  []jsonscan.Place // those of the outermost map's members
 	sorting []byte
+	ranked  []wireMember
 	skipped []byte
 }
 
 // A wireMember is one member of a map that has been rendered: where it begins,
 // where its name ends and where it ends, and what sorts it in most cases.
 type wireMember struct {
-	begin, name, end int
 	first            uint64
+	begin, name, end int
 }
 
 // open returns the type of the attribute value at i and the index of what it
@@ -208,6 +209,9 @@ func (w *wireWalker) renderAny(to, b []byte, i, depth int) ([]byte, int, bool) {
 // renderElements appends the elements of a list.
 func (w *wireWalker) renderElements(to, b []byte, i, depth int) ([]byte, int, bool) {
 	return w.renderList(to, b, i, func(to []byte, i int) ([]byte, int, bool) {
+		if to, end, ok := textElement(to, b, i); ok && depth <= maxNesting {
+			return to, end, true
+		}
 		return w.render(to, b, i, depth+1)
 	})
 }

@@ -84,10 +84,29 @@ func (c *changer) decode(image []byte) (driver.Item, error) {
 // has the wrong table, or other names of attributes: that is no fault of a record's.
 var errKeys = errors.New("the change does not have the keys of the trigger's table: look at the names of its attributes, at the view type of its stream, and at which stream the function gets")
 
+// A decodedImage is what an image holds of a change.
+type decodedImage struct {
+	hashKey, rangeKey string
+	event             *mes.Event // nil for a marker
+	err               error      // there is no event in it
+}
+
+// open looks at what has been decoded of an image.
+func (c *changer) open(item *driver.Item) decodedImage {
+	image := decodedImage{hashKey: item.HashKey, rangeKey: item.RangeKey}
+	if !image.marks() {
+		image.event, image.err = c.event(item)
+	}
+	return image
+}
+
+// marks tells whether it is no event's, so that nobody is to be woken.
+func (i *decodedImage) marks() bool { return strings.HasPrefix(i.rangeKey, driver.MarkerPrefix) }
+
 // complete gives the change of a record what its images hold. What has been decoded of
-// them already is in items: of the new one and of the old one, nil for none. An error is
+// them already is in images: of the new one and of the old one, nil for none. An error is
 // one that the record has not caused; what it has caused is in the change.
-func (c *changer) complete(change *mes.Change, record *streamRecord, items [2]*driver.Item) error {
+func (c *changer) complete(change *mes.Change, record *streamRecord, images [2]*decodedImage) error {
 	if change.Err != nil {
 		if record.keys != nil && !c.foreign { // whose it is, even so
 			if item, err := c.decode(record.keys); err == nil {
@@ -102,26 +121,26 @@ func (c *changer) complete(change *mes.Change, record *streamRecord, items [2]*d
 		if image == nil {
 			continue
 		}
-		item := items[i]
-		if item == nil {
-			decoded, err := c.decode(image)
+		decoded := images[i]
+		if decoded == nil {
+			item, err := c.decode(image)
 			if err != nil {
 				errs[i] = err
 				continue
 			}
-			item = &decoded
+			opened := c.open(&item)
+			decoded = &opened
 		}
 		if !found {
-			change.HashKey, change.RangeKey, found = item.HashKey, item.RangeKey, true
+			change.HashKey, change.RangeKey, found = decoded.hashKey, decoded.rangeKey, true
 		}
-		if strings.HasPrefix(item.RangeKey, driver.MarkerPrefix) {
-			return nil // no event, and nobody is woken
+		if decoded.marks() {
+			return nil
 		}
-		event, err := c.event(item)
-		if errs[i] = err; i == 0 {
-			change.New = event
+		if errs[i] = decoded.err; i == 0 {
+			change.New = decoded.event
 		} else {
-			change.Old = event
+			change.Old = decoded.event
 		}
 	}
 	if change.Err = errs[0]; record.new == nil {

@@ -165,7 +165,7 @@ func (h *DynamoDBHandler) fire(ctx context.Context, s *stream, changer *changer)
 		case change.Meta.SequenceNumber == "":
 			err = errNoSequence
 		case !record.complete:
-			err = changer.complete(change, record, [2]*driver.Item{})
+			err = changer.complete(change, record, [2]*decodedImage{})
 		}
 		if change.Kind == 0 && change.Err == nil {
 			change.Err = errNoKind

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	mes "github.com/microeventstore/microeventstore"
-	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
 
@@ -19,8 +18,8 @@ type dynamoReader struct {
 	kinesisReader
 	inner bool // it reads what was in a Kinesis record
 
-	changer *changer       // completes changes, as far as it scans images; nil for none
-	items   [2]driver.Item // what has been decoded of the images, the new one and the old one
+	changer *changer        // completes changes, as far as it scans images; nil for none
+	images  [2]decodedImage // the new one and the old one, if they have been scanned
 	scanned [2]bool
 	depth   int        // of the images of the mould
 	proto   mes.Change // what the changes of the mould have in common
@@ -87,10 +86,10 @@ func (r *dynamoReader) next(change *mes.Change, record *streamRecord) {
 
 // complete completes a change if all its images were decoded.
 func (r *dynamoReader) complete(change *mes.Change, record *streamRecord) {
-	var items [2]*driver.Item
+	var images [2]*decodedImage
 	for i, image := range [...][]byte{record.new, record.old} {
 		if r.scanned[i] {
-			items[i] = &r.items[i]
+			images[i] = &r.images[i]
 		} else if image != nil {
 			record.complete = false
 			r.scanned = [2]bool{}
@@ -99,7 +98,7 @@ func (r *dynamoReader) complete(change *mes.Change, record *streamRecord) {
 	}
 	if r.scanned != [2]bool{} {
 		record.complete = true
-		record.err = r.changer.complete(change, record, items)
+		record.err = r.changer.complete(change, record, images)
 		r.scanned = [2]bool{}
 	}
 }
@@ -284,7 +283,7 @@ func (r *dynamoReader) scan(which int, text []byte, i int) (int, bool) {
 		r.scanned[which] = false // of two of one name the last counts
 		return i, false
 	}
-	r.items[which], r.scanned[which] = item, true
+	r.images[which], r.scanned[which] = r.changer.open(&item), true
 	return i + size, true
 }
 

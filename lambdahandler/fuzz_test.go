@@ -150,7 +150,7 @@ func agreeOnChanges(t testing.TB, store *mes.Store, payload []byte) (fitted int)
 			require.False(t, record.complete && way&1 == 0)
 			err := record.err
 			if !record.complete {
-				err = c.complete(&change, record, [2]*driver.Item{})
+				err = c.complete(&change, record, [2]*decodedImage{})
 			}
 			r := result{change: change, err: fmt.Sprint(err), text: fmt.Sprint(change.Err)}
 			r.change.Err = nil

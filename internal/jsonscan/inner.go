@@ -57,7 +57,7 @@ func AppendInner(dst []byte, places []Place, b []byte, i int) ([]byte, []Place, 
 				}
 				x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
 				binary.LittleEndian.PutUint64(to[n:n+8:n+8], x)
-				marks := specials(x)
+				marks := Specials(x)
 				if marks == 0 {
 					i += 8
 					n += 8

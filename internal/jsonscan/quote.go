@@ -29,7 +29,7 @@ func AppendQuoted(dst, s []byte) ([]byte, bool) {
 			}
 			x := binary.LittleEndian.Uint64(s[i : i+8 : i+8])
 			binary.LittleEndian.PutUint64(to[n:], x)
-			marks := (specials(x) | ((x ^ deletes) - ones)) & highBits
+			marks := (Specials(x) | ((x ^ deletes) - ones)) & highBits
 			if marks == 0 {
 				i += 8
 				n += 8

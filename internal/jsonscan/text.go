@@ -15,24 +15,24 @@ const (
 	backslashes = '\\' * ones
 )
 
-// specials sets the top bit of the first byte of x, a word of a string, that does not
+// Specials sets the top bit of the first byte of x, a word of a string, that does not
 // stand for itself: a control, a quote, a backslash, what is outside ASCII. Which bits
 // are set above that one means nothing: subtracting sets the top bit of a byte that is
 // too small, and may borrow from those after it.
 //
 // With one bit flipped a quote is less than 0x21 as the controls are, and nothing else
 // is: so one subtraction finds both.
-func specials(x uint64) uint64 {
+func Specials(x uint64) uint64 {
 	return (x | ((x ^ 2*ones) - ('"'-1)*ones) | ((x ^ backslashes) - ones)) & highBits
 }
 
-// plain returns the index from i on of what [specials] finds, or of where fewer than
+// plain returns the index from i on of what [Specials] finds, or of where fewer than
 // eight bytes are left. Most bytes of an event are inside strings, so here is where the
 // time goes. The bounds are written so that the compiler needs no checks of its own, and
 // the function is small enough to be part of its callers.
 func plain(b []byte, i int) int {
 	for i >= 0 && i < len(b)-7 {
-		if marks := specials(binary.LittleEndian.Uint64(b[i : i+8 : i+8])); marks != 0 {
+		if marks := Specials(binary.LittleEndian.Uint64(b[i : i+8 : i+8])); marks != 0 {
 			return i + bits.TrailingZeros64(marks)/8
 		}
 		i += 8

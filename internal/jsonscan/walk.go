@@ -70,7 +70,7 @@ func AppendText(dst, b []byte, i int) ([]byte, int, bool) {
 			}
 			x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
 			binary.LittleEndian.PutUint64(to[n:], x)
-			marks := specials(x)
+			marks := Specials(x)
 			if marks == 0 {
 				i += 8
 				n += 8
@@ -167,7 +167,7 @@ func AppendPlain(dst, b []byte, i int) ([]byte, int, bool) {
 	for n++; i >= 0 && i < len(b)-7 && n >= 0 && n < len(to)-7; {
 		x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
 		binary.LittleEndian.PutUint64(to[n:n+8:n+8], x)
-		marks := specials(x)
+		marks := Specials(x)
 		if marks == 0 {
 			i += 8
 			n += 8
@@ -184,11 +184,29 @@ func AppendPlain(dst, b []byte, i int) ([]byte, int, bool) {
 // only what it must, controls but for \n, \r and \t as \u00xx. It is false where
 // [String] is.
 func AppendSame(dst, b []byte, i int) ([]byte, int, bool) {
-	if same, end, ok := AppendPlain(dst, b, i); ok {
-		return same, end, true
-	}
 	dst = append(dst, '"')
 	for {
+		n, to := len(dst), dst[:cap(dst)]
+		for i >= 0 && i < len(b)-7 && n >= 0 && n < len(to)-7 {
+			x := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
+			binary.LittleEndian.PutUint64(to[n:n+8:n+8], x)
+			marks := Specials(x)
+			if marks == 0 {
+				i += 8
+				n += 8
+				continue
+			}
+			k := bits.TrailingZeros64(marks) / 8
+			i += k
+			n += k
+			if b[i] != '\\' || i >= len(b)-1 || b[i+1] != '"' && b[i+1] != '\\' || n >= len(to)-1 {
+				break
+			}
+			to[n], to[n+1] = '\\', b[i+1] // stays as it is
+			i += 2
+			n += 2
+		}
+		dst = to[:n]
 		start := i
 		i = plain(b, i)
 		for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' && b[i] < utf8.RuneSelf {
