@@ -3,6 +3,7 @@ package dynamostore
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
@@ -18,7 +19,10 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 	if i < len(b) && b[i] == '}' {
 		return append(to, '}'), i + 1, true
 	}
-	outside, open, sorted, last := len(w.members), len(to), true, uint64(0)
+	if w.members == nil {
+		w.members, w.sorting = make([]wireMember, 0, 64), make([]byte, 0, 2<<10)
+	}
+	outside, open, last, ascending := len(w.members), len(to), uint64(0), uint64(1)
 	for {
 		member := wireMember{begin: len(to)}
 		var ok bool
@@ -27,7 +31,8 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 		}
 		member.end = len(to)
 		// Members whose first bytes are the same may have one name.
-		sorted = sorted && member.first > last
+		_, less := bits.Sub64(last, member.first, 0)
+		ascending &= less // a branch would be mispredicted half of the time
 		last = member.first
 		w.members = append(w.members, member)
 		if i = jsonscan.Space(b, i); i >= len(b) {
@@ -39,13 +44,12 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 			i++
 			continue
 		case '}':
-			members := w.members[outside:]
+			members, sorted := w.members[outside:], ascending == 1
 			if ok = sorted; !sorted {
 				ok = w.sort(to, open, members)
-				members = w.ranked
 			}
 			if depth == 1 {
-				w.place(open, members)
+				w.place(open, members, sorted)
 			}
 			w.members = w.members[:outside]
 			return append(to, '}'), i + 1, ok
@@ -99,11 +103,17 @@ func compareMembers(to []byte, a, b *wireMember) int {
 	return bytes.Compare(to[a.begin+1:a.name], to[b.begin+1:b.name])
 }
 
-// place notes where the members of a map are, which lie from open on in the order
-// that they have in members.
-func (w *wireWalker) place(open int, members []wireMember) {
+// place notes where the members of a map are, which lie from open on in the order that
+// they have in members, or in w.order.
+func (w *wireWalker) place(open int, members []wireMember, sorted bool) {
 	for i := range members {
 		m := &members[i]
+		if !sorted {
+			if i >= len(w.order) {
+				return // two have one name, which is refused
+			}
+			m = &members[w.order[i]]
+		}
 		nameEnd := open + m.name - m.begin
 		end := open + m.end - m.begin
 		w.places = append(w.places, jsonscan.Place{

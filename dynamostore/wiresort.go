@@ -11,58 +11,59 @@ import (
 const mostRanked = 32
 
 // sort puts the members of a map that lie in to from open on into the order of
-// their names. It is false if two have one name.
+// their names. It is false if two have one name. Afterwards w.order says which of them
+// stands where.
 func (w *wireWalker) sort(to []byte, open int, members []wireMember) bool {
 	if len(members) > mostRanked || !w.rank(members) {
 		slices.SortFunc(members, func(a, b wireMember) int { return compareMembers(to, &a, &b) })
+		w.order = w.order[:0]
 		for i := range members {
 			if i > 0 && compareMembers(to, &members[i-1], &members[i]) == 0 {
 				return false
 			}
+			w.order = append(w.order, i)
 		}
-		w.ranked = append(w.ranked[:0], members...)
 	}
 	// In a variable, since to write slices to the heap takes write barriers.
 	sorting := slices.Grow(w.sorting[:0], len(to)-open+pieceRoom)
-	ranked := w.ranked
-	for i := range ranked {
+	for i, k := range w.order {
 		if i > 0 {
 			sorting = append(sorting, ',')
 		}
-		sorting = appendPiece(sorting, to, ranked[i].begin, ranked[i].end)
+		sorting = appendPiece(sorting, to, members[k].begin, members[k].end)
 	}
 	copy(to[open:], sorting)
 	w.sorting = sorting
 	return true
 }
 
-// rank makes of members those in the order of the first bytes of their names, in
-// w.ranked. It is false if these are the same for any two.
+// rank makes w.order the order of the first bytes of the members' names. It is false if
+// these are the same for any two.
 //
 // DynamoDB returns members in an order that follows from nothing, so a branch that
 // depends on it is mispredicted half of the time. To count how many come before each
 // one takes more comparisons, and no branch.
 func (w *wireWalker) rank(members []wireMember) bool {
-	var order [mostRanked]uint8
+	var ranks [mostRanked]int
 	for i := range members {
-		rank := uint64(0)
-		for j := range members {
-			_, less := bits.Sub64(members[j].first, members[i].first, 0)
-			rank += less
+		first, rank := members[i].first, i
+		for j := range members[:i] {
+			_, less := bits.Sub64(first, members[j].first, 0)
+			ranks[j%mostRanked] += int(less)
+			rank -= int(less)
 		}
-		order[rank%mostRanked] = uint8(i)
+		ranks[i%mostRanked] = rank
 	}
-	ranked, last := w.ranked[:0], uint64(0)
-	for i := range members {
-		member := &members[order[i]]
-		// Of members that are the same one has taken the other's place.
-		if i > 0 && member.first <= last {
+	order := slices.Grow(w.order[:0], mostRanked)[:len(members)]
+	for i := range order {
+		order[ranks[i%mostRanked]] = i
+	}
+	w.order = order
+	for i := 1; i < len(order); i++ {
+		if members[order[i-1]].first >= members[order[i]].first {
 			return false
 		}
-		last = member.first
-		ranked = append(ranked, *member)
 	}
-	w.ranked = ranked
 	return true
 }
 

@@ -16,7 +16,7 @@ type wireWalker struct {
 	members []wireMember     // of the maps that are open
 	places  []jsonscan.Place // those of the outermost map's members
 	sorting []byte
-	ranked  []wireMember
+	order   []int
 	skipped []byte
 }
 
