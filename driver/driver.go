@@ -211,7 +211,8 @@ type ImageScanner interface {
 	// has. They are valid JSON in UTF-8; what comes after them is not looked at. It
 	// is false for an image that has to be decoded by itself, such as one that holds
 	// more than its own length, or is none. It is for the images of one text, in
-	// their order, and must not be called by several goroutines at once.
+	// their order, and must not be called by several goroutines at once. What the
+	// item's Outline says is good until the next call.
 	NewImageScanner() func(text []byte) (item Item, size int, ok bool)
 }
 

@@ -23,7 +23,7 @@ func (t *Table) NewImageDecoder() func(image []byte) (driver.Item, error) {
 // NewImageScanner returns a decoder of images that finds their ends itself: see
 // [driver.ImageScanner].
 func (t *Table) NewImageScanner() func(text []byte) (item driver.Item, size int, ok bool) {
-	reader := itemReader{layout: &t.layout, inPlace: true}
+	reader := itemReader{layout: &t.layout, inPlace: true, once: true}
 	off := t.wrong != nil || t.config == nil || t.layout.lambdaStream || t.config.codec == CodecSDK
 	return func(text []byte) (item driver.Item, size int, ok bool) {
 		if off {

@@ -128,6 +128,9 @@ func (r *itemReader) kept(text []byte) []byte {
 
 // roomForPlaces returns an empty slice for the places of an event's members.
 func (r *itemReader) roomForPlaces() []jsonscan.Place {
+	if r.once {
+		r.places, r.outlines = r.places[:0], r.outlines[:0]
+	}
 	if cap(r.places)-len(r.places) < 64 {
 		r.places = make([]jsonscan.Place, 0, min(max(8*cap(r.places), 128), 8192))
 	}

@@ -18,6 +18,7 @@ type itemReader struct {
 	walker  wireWalker
 	inPlace bool // the items are to need no more room than what they are made of
 	apart   bool // each item has a text of its own
+	once    bool // of the outlines only the last one is needed
 
 	hashKey string // that of the items before, which most of them have
 	types   [4]string

@@ -12,7 +12,7 @@ import (
 )
 
 // A stream is what a payload of a table's change stream holds, whichever way it has
-// come: its changes, as far as they are known, and of each what there is besides.
+// come: its changes, and in the same order the records of those that are not complete.
 type stream struct {
 	changes []mes.Change
 	records []streamRecord
@@ -21,6 +21,7 @@ type stream struct {
 // A streamRecord is what a record of a table's change stream holds besides its change.
 // It is DynamoDB JSON; nil where there is none.
 type streamRecord struct {
+	change         int // the index of its change
 	keys, new, old []byte
 
 	complete bool  // the change has what these hold,
@@ -28,7 +29,11 @@ type streamRecord struct {
 }
 
 func newStream(n int) stream {
-	return stream{changes: make([]mes.Change, n), records: make([]streamRecord, n)}
+	s := stream{changes: make([]mes.Change, n), records: make([]streamRecord, n)}
+	for i := range s.records {
+		s.records[i].change = i
+	}
+	return s
 }
 
 func kindOf(name []byte) mes.ChangeKind {

@@ -155,8 +155,12 @@ func (h *DynamoDBHandler) fire(ctx context.Context, s *stream, changer *changer)
 		size = 0
 		changer = newChanger(h.store, h.images, len(s.changes))
 	}
+	none, left := streamRecord{complete: true}, s.records
 	for i := range s.changes {
-		change, record := &s.changes[i], &s.records[i]
+		change, record := &s.changes[i], &none
+		if len(left) > 0 && left[0].change == i {
+			record, left = &left[0], left[1:]
+		}
 		if h.onlyRegion && record.elsewhere(change) {
 			continue
 		}

@@ -43,17 +43,24 @@ func (r *dynamoReader) read(w *window) (stream, error) {
 	var s stream
 	begin := 0
 	err := r.records(func() {
-		if len(s.records) == 1 { // most are about as long as the first
+		if len(s.changes) == 1 { // most are about as long as the first
 			n := len(r.payload)/max(r.cursor.Offset()-begin, 1) + 2
 			s.changes = append(make([]mes.Change, 0, n), s.changes...)
-			s.records = append(make([]streamRecord, 0, n), s.records...)
 			if r.changer != nil {
 				r.changer.left = n
 			}
 		}
 		begin = r.cursor.Offset()
-		s.changes, s.records = longer(s.changes), longer(s.records)
-		r.next(&s.changes[len(s.changes)-1], &s.records[len(s.records)-1])
+		s.changes = longer(s.changes)
+		last := len(s.changes) - 1
+		record := streamRecord{change: last}
+		if r.next(&s.changes[last], &record); record.complete && record.err == nil {
+			return
+		}
+		if s.records == nil && last > 0 {
+			s.records = make([]streamRecord, 0, cap(s.changes)-last)
+		}
+		s.records = append(s.records, record)
 	})
 	*w = r.window
 	if err != nil {
@@ -71,7 +78,7 @@ func (r *dynamoReader) next(change *mes.Change, record *streamRecord) {
 		if r.mould.Fitted(fits); fits {
 			r.cursor.Take(size)
 		} else {
-			*change, *record = mes.Change{}, streamRecord{}
+			*change, *record = mes.Change{}, streamRecord{change: record.change}
 		}
 	}
 	if !fits {
@@ -329,14 +336,14 @@ func (r *dynamoReader) unpack(change *mes.Change, record *streamRecord, kinesis 
 // microseconds and which has no sequence number. That of the Kinesis record is what
 // counts.
 func unpackChange(change *mes.Change, record *streamRecord, packed *mes.Record) {
-	*change, *record = mes.Change{Meta: packed.Meta, Err: packed.Err}, streamRecord{}
+	*change, *record = mes.Change{Meta: packed.Meta, Err: packed.Err}, streamRecord{change: record.change}
 	if packed.Err != nil {
 		return
 	}
 	inside := dynamoReader{kinesisReader: kinesisReader{reader: newReader(packed.Data)}, inner: true}
 	inside.record(change, record)
 	if err := inside.cursor.End(); err != nil {
-		*change, *record = mes.Change{Meta: packed.Meta, Err: fmt.Errorf("%w: %w", errNotChange, err)}, streamRecord{}
+		*change, *record = mes.Change{Meta: packed.Meta, Err: fmt.Errorf("%w: %w", errNotChange, err)}, streamRecord{change: record.change}
 		return
 	}
 	arrived, region := change.Meta.Arrived, change.Meta.Region
