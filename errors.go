@@ -69,28 +69,40 @@ func (e *SaveError) Unwrap() []error { return causes(e.Failures) }
 type BatchError struct {
 	Failures []Failure // in ascending order of Index, one for a record
 
-	ofKeys bool // they are hash keys, of Refire
+	of noun // what they are; "" is ofRecords
 }
 
+// A noun is what the argument of a call holds.
+type noun string
+
+const (
+	ofRecords  noun = "record"
+	ofChanges  noun = "change"
+	ofHashKeys noun = "hash key"
+)
+
 func (e *BatchError) Error() string {
-	if e.ofKeys {
-		return describe(e.Failures, "to be refired again", "hash key")
+	switch e.of {
+	case ofHashKeys:
+		return describe(e.Failures, "to be refired again", e.of)
+	case ofChanges:
+		return describe(e.Failures, "to be delivered again", e.of)
 	}
-	return describe(e.Failures, "to be delivered again", "record")
+	return describe(e.Failures, "to be delivered again", ofRecords)
 }
 
 // Unwrap returns the error of each record.
 func (e *BatchError) Unwrap() []error { return causes(e.Failures) }
 
-func describe(failures []Failure, fate, noun string) string {
+func describe(failures []Failure, fate string, of noun) string {
 	if len(failures) == 0 {
-		return "no " + noun + " is " + fate
+		return "no " + string(of) + " is " + fate
 	}
 	first := failures[0]
 	if len(failures) == 1 {
-		return fmt.Sprintf("%s %d is %s: %v", noun, first.Index, fate, first.Err)
+		return fmt.Sprintf("%s %d is %s: %v", of, first.Index, fate, first.Err)
 	}
-	return fmt.Sprintf("%d %ss are %s, the first is %s %d: %v", len(failures), noun, fate, noun, first.Index, first.Err)
+	return fmt.Sprintf("%d %ss are %s, the first is %s %d: %v", len(failures), of, fate, of, first.Index, first.Err)
 }
 
 func causes(failures []Failure) []error {

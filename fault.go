@@ -41,10 +41,12 @@ type handlerOptions struct {
 // stream delivers it again for as long as its settings say. An error that the
 // record's content has not caused (no access, a missing table, throttling,
 // anything unknown) never reaches the fault handler, unless the host was told to
-// give up after a while. A function that looks at an event and nothing else (filter,
-// decoder, key function, TTL policy, projection) answers for that event's content:
-// its error or panic is a fault. So is one of [OnlyHashKeys] and [WithWindows]. What
-// a [Handler] returns or panics with is none, unless it is marked [Permanent].
+// give up after a while. A function that looks at an event and nothing else (the
+// listener's filter, decoder, key function, TTL policy, projection) answers for that
+// event's content: its error or panic is a fault. So is one of [OnlyHashKeys] and
+// [WithWindows]. What a [Handler] returns or panics with is none, unless it is marked
+// [Permanent]; nor is a panic in what [Matching] is given, which is asked about other
+// events than the one that fired.
 func WithFaultHandler(handler FaultHandler) HandlerOption {
 	return handlerOption(func(o *handlerOptions) error {
 		o.onFault = handler

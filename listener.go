@@ -28,9 +28,7 @@ type ListenerOption interface {
 // nil filter accepts all. If an option is wrong, every call of Handle says so.
 func NewListener(s *Store, f Filter, opts ...ListenerOption) *Listener {
 	l := &Listener{store: s, filter: f}
-	var errs []error
-	errs = append(errs, s.check(), applyAll(opts, func(opt ListenerOption) error { return opt.applyListener(l) }))
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(s.check(), applyAll(opts, func(opt ListenerOption) error { return opt.applyListener(l) })); err != nil {
 		l.err = fmt.Errorf("new listener: %w", err)
 	}
 	return l
@@ -68,7 +66,7 @@ func (l *Listener) FaultHandler() FaultHandler {
 // Without records it does nothing but say what is wrong with the listener's options.
 func (l *Listener) Handle(ctx context.Context, records []Record) error {
 	if err := l.check(ctx); err != nil || len(records) == 0 {
-		return failAll(len(records), err)
+		return failAll(ofRecords, len(records), err)
 	}
 	began := time.Now()
 	stats := BatchStats{Operation: OperationListen, Read: len(records)}
@@ -154,12 +152,12 @@ func (l *Listener) read(e *Event, shared *arena.Text, record *Record) (keep bool
 	return keep, nil
 }
 
-// failAll reports every record of a batch as failed, if there is an error.
-func failAll(n int, err error) error {
+// failAll reports all that a call was given as failed, if there is an error.
+func failAll(of noun, n int, err error) error {
 	if n == 0 || err == nil {
 		return err
 	}
-	return &BatchError{Failures: failEach(n, err)}
+	return &BatchError{Failures: failEach(n, err), of: of}
 }
 
 func failEach(n int, err error) []Failure {

@@ -114,8 +114,8 @@ func InsertOnce() Option {
 // default, is [Parse]. The events it returns have JSON as Raw. It is also used on
 // that JSON, when events are read from a table that does not keep what was found in
 // them (DynamoDB; a file does), and must then return the same event: saving one for
-// which it does not is a fault. It may keep the bytes it is given only
-// until the events that it made of them are saved.
+// which it does not is a fault. It may keep the bytes it is given only until the events
+// that it made of them are saved.
 func WithDecoder(decoder func([]byte) (Event, error)) Option {
 	return storeOption(func(s *Store) error {
 		s.decoder = decoder

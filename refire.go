@@ -18,7 +18,7 @@ import (
 // that key were not made.
 func (t *Trigger) Refire(ctx context.Context, hashKeys ...string) error {
 	if err := t.check(ctx); err != nil {
-		return failAll(len(hashKeys), err)
+		return failAll(ofHashKeys, len(hashKeys), err)
 	}
 	began := time.Now()
 	errs := make([]error, len(hashKeys))
@@ -48,7 +48,7 @@ func (t *Trigger) Refire(ctx context.Context, hashKeys ...string) error {
 	}
 	t.store.observe(ctx, &stats, began)
 	if len(failures) > 0 {
-		return &BatchError{Failures: failures, ofKeys: true}
+		return &BatchError{Failures: failures, of: ofHashKeys}
 	}
 	return nil
 }

@@ -10,9 +10,9 @@ import (
 // A Handler is the user's logic: it is given the history of a hash key after
 // something was added to it.
 //
-// It is called at least once for each change that fires (see [OnKinds]), also for one it was called for
-// before, and also when what it looks for was already there: it must be
-// idempotent. It may be called for several hash keys at once. nil means that the
+// It is called at least once for each change that fires (see [OnKinds]), also for one
+// it was called for before, and also when what it looks for was already there: it must
+// be idempotent. It may be called for several hash keys at once. nil means that the
 // change is done; an error that it will be delivered again, unless the error is
 // marked [Permanent] by the handler: one of a Store that it passes on is not, since
 // the event that could not be saved is not the one that fired.
@@ -129,8 +129,7 @@ func NewTrigger(s *Store, h Handler, opts ...TriggerOption) *Trigger {
 		concurrency: DefaultConcurrency,
 		window:      new(readOptions),
 	}
-	var errs []error
-	errs = append(errs, s.check())
+	errs := []error{s.check()}
 	if h == nil {
 		errs = append(errs, errors.New("the handler is nil"))
 	}
@@ -196,7 +195,7 @@ func (t *Trigger) FaultHandler() FaultHandler {
 // Without changes it does nothing but say what is wrong with the trigger's options.
 func (t *Trigger) Handle(ctx context.Context, changes []Change) error {
 	if err := t.check(ctx); err != nil || len(changes) == 0 {
-		return failAll(len(changes), err)
+		return failAll(ofChanges, len(changes), err)
 	}
 	began := time.Now()
 	t.cache.observe(changes)
@@ -206,7 +205,7 @@ func (t *Trigger) Handle(ctx context.Context, changes []Change) error {
 	failures := batch.count()
 	t.store.observe(ctx, &batch.stats, began)
 	if len(failures) > 0 {
-		return &BatchError{Failures: failures}
+		return &BatchError{Failures: failures, of: ofChanges}
 	}
 	return nil
 }

@@ -676,6 +676,8 @@ func TestRefire(t *testing.T) {
 		require.Equal(t, []int{0}, failedIndexes(t, err))
 		require.ErrorContains(t, err, "hash key 0 is to be refired again")
 		require.Empty(t, handler.list)
+		err = NewTrigger(s, handler.handle, WithWindow(MaxEvents(1))).Handle(t.Context(), []Change{{Kind: Inserted, HashKey: "p", RangeKey: "r"}})
+		require.ErrorContains(t, err, "change 0 is to be delivered again")
 	})
 }
 
