@@ -185,8 +185,6 @@ func (s *Store) expiry(e *Event, now time.Time) (int64, error) {
 	return ttl, nil
 }
 
-func (s *Store) rangeKeyOf(e *Event) (string, error) { return s.rangeKeyIn(new(collateRoom), e) }
-
 func (s *Store) rangeKeyIn(room *collateRoom, e *Event) (string, error) {
 	if room.key == nil {
 		room.key = make([]byte, 0, 256)

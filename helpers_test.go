@@ -180,3 +180,5 @@ func failedIndexes(t *testing.T, err error) []int {
 }
 
 var errThrottled = errors.New("throttled")
+
+func (s *Store) rangeKeyOf(e *Event) (string, error) { return s.rangeKeyIn(new(collateRoom), e) }

@@ -101,14 +101,9 @@ func ByType(policies map[string]TTLPolicy, otherwise TTLPolicy) TTLPolicy {
 	}
 }
 
-// The times that time.Time can hold, compare, and turn into Unix seconds. It
-// counts seconds from the year 1, so those of the last 1,969 years overflow.
+// firstTime is the first time that has Unix seconds: time.Time counts from the year 1,
+// and holds earlier ones, too.
 func firstTime() time.Time { return time.Unix(math.MinInt64, 0).UTC() }
-
-func lastTime() time.Time {
-	const year1 = 62135596800 // seconds from the year 1 to 1970
-	return time.Unix(math.MaxInt64-year1, 999_999_999).UTC()
-}
 
 // addTime returns t+d, and does not wrap around.
 func addTime(t time.Time, d time.Duration) time.Time {

@@ -172,3 +172,10 @@ func FuzzExpireAt(f *testing.F) {
 		require.Equal(t, got, again)
 	})
 }
+
+// lastTime is the last time that time.Time can hold, compare, and turn into Unix
+// seconds. It counts seconds from the year 1, so those of the last 1,969 years overflow.
+func lastTime() time.Time {
+	const year1 = 62135596800 // seconds from the year 1 to 1970
+	return time.Unix(math.MaxInt64-year1, 999_999_999).UTC()
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -276,11 +277,8 @@ func fromKinesisRecord(from *events.KinesisEventRecord) mes.Record {
 		PartitionKey:   from.Kinesis.PartitionKey,
 		Arrived:        utc(from.Kinesis.ApproximateArrivalTimestamp.Time),
 	}}
-	for i := range len(from.EventID) {
-		if from.EventID[i] == ':' {
-			record.Meta.Shard = from.EventID[:i]
-			break
-		}
+	if shard, _, found := strings.Cut(from.EventID, ":"); found {
+		record.Meta.Shard = shard
 	}
 	return record
 }

@@ -2,6 +2,13 @@ package jsonscan
 
 import "bytes"
 
+// usualMould is room for the text of most moulds: a record of Lambda has some 500 bytes
+// besides what it is for. What has more than mostHoles gives none: there are a dozen.
+const (
+	usualMould = 768
+	mostHoles  = 24
+)
+
 // A Mould is what the values of a text have in common, such as the records of a batch:
 // the text of one of them, with holes where the others have values of their own. Whoever
 // writes many of them writes all alike, so to compare what stands between the holes is
@@ -26,7 +33,7 @@ type Mould struct {
 	end   int  // in the text that is read, of the hole before
 	unfit bool // what is being read gives none
 
-	values       int // that were read before there was room for a mould
+	begun        bool // it is not the first value
 	hits, misses int
 }
 
@@ -49,23 +56,16 @@ func (m *Mould) Counts() (fitted, others int) { return m.hits, m.misses }
 // Open begins a mould of the value that begins at an index of the text, in the place of
 // the one that there was. The first value gives none: it may be the only one.
 func (m *Mould) Open(begin int) {
+	if !m.begun {
+		m.begun, m.unfit = true, true
+		return
+	}
 	if m.text == nil {
-		m.unfit = m.values == 0
-		if m.values++; m.unfit {
-			return
-		}
 		m.text = make([]byte, 0, usualMould)
 	}
 	m.text, m.holes, m.whole = m.text[:0], 0, false
 	m.end, m.unfit = begin, false
 }
-
-// usualMould is room for the text of most moulds: a record of Lambda has some 500 bytes
-// besides what it is for. What has more than mostHoles gives none: there are a dozen.
-const (
-	usualMould = 768
-	mostHoles  = 24
-)
 
 // Holes returns the kinds of the holes, which are the caller's.
 func (m *Mould) Holes() []uint8 { return m.kinds[:m.holes] }
