@@ -5,6 +5,7 @@ import (
 	"crypto/md5" //nolint:gosec // the format's checksum, no secret depends on it
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -161,10 +162,8 @@ func walk(message []byte, visit func(field protowire.Number, value []byte, numbe
 			continue
 		}
 		want := protowire.VarintType
-		for _, bytesField := range ofBytes {
-			if field == bytesField {
-				want = protowire.BytesType
-			}
+		if slices.Contains(ofBytes, field) {
+			want = protowire.BytesType
 		}
 		if typ != want {
 			return errWire

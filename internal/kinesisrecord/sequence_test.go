@@ -1,6 +1,7 @@
 package kinesisrecord
 
 import (
+	"cmp"
 	"math/big"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestPromise08SequenceNumbersCompareAsNumbers(t *testing.T) {
 		want := toBig(t, a).Cmp(toBig(t, b))
 		got, ok := CompareSequenceNumbers(a, b)
 		require.True(t, ok)
-		require.Equal(t, want, sign(got))
+		require.Equal(t, want, cmp.Compare(got, 0))
 	})
 	for _, bad := range []string{"", "-1", "1a", "0x1", " 1", "１"} {
 		_, ok := CompareSequenceNumbers(bad, "1")
@@ -29,14 +30,4 @@ func toBig(t *rapid.T, s string) *big.Int {
 	n, ok := new(big.Int).SetString(s, 10)
 	require.True(t, ok)
 	return n
-}
-
-func sign(n int) int {
-	switch {
-	case n < 0:
-		return -1
-	case n > 0:
-		return 1
-	}
-	return 0
 }
