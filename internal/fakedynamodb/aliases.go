@@ -1,6 +1,9 @@
 package fakedynamodb
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // aliases are the ExpressionAttributeNames and ExpressionAttributeValues of a
 // call, and which of them its expressions used.
@@ -14,10 +17,7 @@ type aliases struct {
 // has any expression for them ("Expression attribute names (aliases) in
 // DynamoDB", "Using expression attribute values in DynamoDB").
 func newAliases(names map[string]string, values map[string]*wireValue, expressions ...*string) (*aliases, *apiError) {
-	given := false
-	for _, e := range expressions {
-		given = given || e != nil
-	}
+	given := slices.ContainsFunc(expressions, func(e *string) bool { return e != nil })
 	a := &aliases{names: names, values: map[string]value{}, used: map[string]bool{}}
 	switch {
 	case names != nil && !given:

@@ -22,11 +22,10 @@ type writeRequest struct {
 
 // planned is one write of a batch that has been checked.
 type planned struct {
-	t       *table
-	raw     json.RawMessage
-	after   *row // nil: delete
-	at      *row
-	deletes bool
+	t     *table
+	raw   json.RawMessage
+	after *row // nil: delete
+	at    *row
 }
 
 // batchWriteItem checks everything before it applies anything: one bad item,
@@ -72,15 +71,15 @@ func (s *Server) batchWriteItem(body []byte, f Fault) ([]byte, *apiError) {
 }
 
 func withBatchCapacity(out map[string]any, spent map[string]*used, mode string) map[string]any {
+	if mode == "" || mode == "NONE" {
+		return out
+	}
 	all := []any{}
 	for _, name := range sortedKeys(spent) {
-		if c, _ := spent[name].capacity(mode); c != nil {
-			all = append(all, c)
-		}
+		c, _ := spent[name].capacity(mode)
+		all = append(all, c)
 	}
-	if mode != "" && mode != "NONE" {
-		out["ConsumedCapacity"] = all
-	}
+	out["ConsumedCapacity"] = all
 	return out
 }
 
@@ -136,7 +135,7 @@ func (t *table) plan(raw json.RawMessage) (planned, *apiError) {
 	}
 	switch {
 	case w.PutRequest != nil && w.DeleteRequest != nil:
-		return p, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+		return p, invalid(msgManyTypes)
 	case w.PutRequest != nil:
 		p.after, err = t.checkNewItem(w.PutRequest.Item)
 		p.at = p.after
@@ -144,10 +143,9 @@ func (t *table) plan(raw json.RawMessage) (planned, *apiError) {
 		var k item
 		if k, err = t.checkKey(w.DeleteRequest.Key); err == nil {
 			_, p.at = t.lookup(k)
-			p.deletes = true
 		}
 	default:
-		return p, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+		return p, invalid(msgEmptyValue)
 	}
 	return p, err
 }
@@ -155,8 +153,8 @@ func (t *table) plan(raw json.RawMessage) (planned, *apiError) {
 type getRequest struct {
 	Keys                     []map[string]*wireValue
 	ConsistentRead           bool
-	ProjectionExpression     *string           `json:",omitempty"`
-	ExpressionAttributeNames map[string]string `json:",omitempty"`
+	ProjectionExpression     *string
+	ExpressionAttributeNames map[string]string
 }
 
 // batchGetItem reads up to 100 keys and 16 MB; what does not fit, and what a

@@ -64,8 +64,8 @@ func (n *node) sizeOf(it item) (value, bool) {
 }
 
 // match says whether a condition holds for an item. A comparison with an
-// attribute that is not there, or is of another type, does not hold; <> does ("Condition
-// and filter expressions, operators, and functions in DynamoDB").
+// attribute that is not there, or is of another type, does not hold; <> does
+// ("Condition and filter expressions, operators, and functions in DynamoDB").
 func (n *node) match(it item) bool {
 	switch n.op {
 	case "AND":

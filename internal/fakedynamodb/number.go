@@ -1,6 +1,7 @@
 package fakedynamodb
 
 import (
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -157,6 +158,24 @@ func (n number) add(m number, subtract bool) (number, *apiError) {
 	sum := n.scaled(low)
 	sum.Add(sum, m.scaled(low))
 	return parseNumber(sum.String() + "e" + strconv.Itoa(low))
+}
+
+// scaled is the number as a whole multiple of 10^low.
+func (n number) scaled(low int) *big.Int {
+	zeroes := n.exp - len(n.digits) + 1 - low
+	i, _ := new(big.Int).SetString(n.digits+strings.Repeat("0", zeroes), 10)
+	if n.neg {
+		i.Neg(i)
+	}
+	return i
+}
+
+func numberValue(text string) (value, *apiError) {
+	n, err := parseNumber(text)
+	if err != nil {
+		return value{}, err
+	}
+	return value{kind: "N", s: n.text(), num: n}, nil
 }
 
 func intValue(i int) value {

@@ -69,7 +69,6 @@ func (q *search) candidates(consistent bool, lag int) []*row {
 	if !consistent {
 		rows = q.lagging(rows, hash, lag)
 	}
-	in := func(r *row) bool { return q.cond.includes(q.rangeOf(r)) }
 	// The rows are sorted and the condition is an interval: find its ends.
 	from, _ := slices.BinarySearchFunc(rows, 0, func(r *row, _ int) int {
 		if q.cond.below(q.rangeOf(r)) {
@@ -80,7 +79,7 @@ func (q *search) candidates(consistent bool, lag int) []*row {
 	to := from
 	if from < len(rows) {
 		n, _ := slices.BinarySearchFunc(rows[from:], 0, func(r *row, _ int) int {
-			if in(r) {
+			if q.cond.includes(q.rangeOf(r)) {
 				return -1
 			}
 			return 1

@@ -5,31 +5,26 @@ import "encoding/json"
 // quickly reads a request of one of the kinds that a scanner knows; false leaves
 // it to encoding/json.
 func quickly(body []byte, into any) bool {
-	s := &scanner{b: body}
 	switch into := into.(type) {
 	case *queryInput:
-		var in queryInput
-		s.query(&in)
-		if s.end() {
-			*into = in
-			return true
-		}
+		return scan(body, into, (*scanner).query)
 	case *putInput:
-		var in putInput
-		s.put(&in)
-		if s.end() {
-			*into = in
-			return true
-		}
+		return scan(body, into, (*scanner).put)
 	case *batchWriteInput:
-		var in batchWriteInput
-		s.batchWrite(&in)
-		if s.end() {
-			*into = in
-			return true
-		}
+		return scan(body, into, (*scanner).batchWrite)
 	}
 	return false
+}
+
+// scan changes nothing where it is false.
+func scan[T any](body []byte, into *T, read func(*scanner, *T)) bool {
+	s := &scanner{b: body}
+	var in T
+	if read(s, &in); !s.end() {
+		return false
+	}
+	*into = in
+	return true
 }
 
 func (s *scanner) query(in *queryInput) {

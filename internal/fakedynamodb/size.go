@@ -47,6 +47,14 @@ func (it item) size() int {
 	return n
 }
 
+// sizeOf is the size of a row; 0 where there is none.
+func sizeOf(r *row) int {
+	if r == nil {
+		return 0
+	}
+	return r.size
+}
+
 // writeUnits: one for each started KB, at least one ("DynamoDB read and write
 // operations"); the larger of the item before and after counts.
 func writeUnits(before, after int) float64 {

@@ -1,6 +1,7 @@
 package fakedynamodb
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -60,7 +61,7 @@ func (s *Server) setStream(t *table, spec streamSpec) *apiError {
 		if !on {
 			return invalid("Table has no stream to disable: TableName: %s", t.name)
 		}
-		t.stream.disable(s)
+		t.stream.disable()
 		return nil
 	}
 	switch spec.StreamViewType {
@@ -98,7 +99,7 @@ func (st *stream) newShard(parent string) {
 	st.open = append(st.open, sh)
 }
 
-func (st *stream) disable(*Server) {
+func (st *stream) disable() {
 	if st == nil || !st.enabled {
 		return
 	}
@@ -109,16 +110,23 @@ func (st *stream) disable(*Server) {
 	st.open = nil
 }
 
+// streamOf is the last stream of a table; nil if it has had none.
+func (s *Server) streamOf(tableName string) *stream {
+	if t := s.tables[tableName]; t != nil {
+		return t.stream
+	}
+	return nil
+}
+
 // RollShards closes every open shard of the table's stream and opens a child
 // in its place, as the service does every few hours.
 func (s *Server) RollShards(tableName string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
+	st := s.streamOf(tableName)
+	if st == nil {
 		return
 	}
-	st := t.stream
 	closed := st.open
 	st.open = nil
 	for _, sh := range closed {
@@ -132,19 +140,19 @@ func (s *Server) RollShards(tableName string) {
 func (s *Server) TrimStream(tableName string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
+	st := s.streamOf(tableName)
+	if st == nil {
 		return
 	}
-	kept := t.stream.shards[:0:0]
-	for _, sh := range t.stream.shards {
+	kept := st.shards[:0:0]
+	for _, sh := range st.shards {
 		sh.trimmed += len(sh.records)
 		sh.records = nil
 		if sh.end == "" {
 			kept = append(kept, sh)
 		}
 	}
-	t.stream.shards = kept
+	st.shards = kept
 }
 
 // add writes a record of a change that changed something.
@@ -163,12 +171,7 @@ func (st *stream) add(s *Server, t *table, before, after *row, expired bool) {
 }
 
 // at is the item that the record is about.
-func (r *record) at() *row {
-	if r.after == nil {
-		return r.before
-	}
-	return r.after
-}
+func (r *record) at() *row { return cmp.Or(r.after, r.before) }
 
 func (r *record) name() string {
 	switch {

@@ -1,6 +1,7 @@
 package fakedynamodb
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -106,7 +107,6 @@ type table struct {
 type undo struct {
 	key    string
 	before *row // nil: the item was not there
-	after  *row
 }
 
 // maxHistory is how far an eventually consistent read can lag ("DynamoDB read
@@ -161,7 +161,7 @@ func (t *table) in(x *index, r *row) (hash string, placed *row, ok bool) {
 	return h.sortKey(), &row{item: it, size: it.size(), hash: r.hash, rng: r.rng, order: pair(order, r.primary())}, true
 }
 
-// replace puts a row in the place of another; either may be nil. It returns
+// replace puts a row in the place of another; one of the two may be nil. It returns
 // the write units that the indexes took.
 func (t *table) replace(before, after *row) (indexUnits map[string]float64) {
 	indexUnits = map[string]float64{}
@@ -173,7 +173,7 @@ func (t *table) replace(before, after *row) (indexUnits map[string]float64) {
 		t.itemCount++
 		t.totalBytes += after.size
 		t.put(after.hash, after)
-	} else if before != nil {
+	} else {
 		t.remove(before.hash, before.order)
 	}
 	for _, x := range t.global {
@@ -181,16 +181,10 @@ func (t *table) replace(before, after *row) (indexUnits map[string]float64) {
 			indexUnits[x.name] = u
 		}
 	}
-	k := before
-	if k == nil {
-		k = after
+	if len(t.history) >= 2*maxHistory {
+		t.history = slices.Clone(t.history[maxHistory:])
 	}
-	if k != nil {
-		if len(t.history) >= 2*maxHistory {
-			t.history = slices.Clone(t.history[maxHistory:])
-		}
-		t.history = append(t.history, undo{k.primary(), before, after})
-	}
+	t.history = append(t.history, undo{cmp.Or(before, after).primary(), before})
 	return indexUnits
 }
 

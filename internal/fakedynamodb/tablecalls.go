@@ -49,7 +49,7 @@ func (s *Server) deleteTable(body []byte, _ Fault) ([]byte, *apiError) {
 	t.status = "DELETING"
 	// "DeleteTable", API reference: the table's stream goes to DISABLED and is
 	// kept for 24 hours.
-	t.stream.disable(s)
+	t.stream.disable()
 	delete(s.tables, t.name)
 	return reply(map[string]any{"TableDescription": t.describe()}), nil
 }

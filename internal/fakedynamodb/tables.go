@@ -59,8 +59,9 @@ func (s *Server) createTable(body []byte, _ Fault) ([]byte, *apiError) {
 		arn:     fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s", region, account, in.TableName),
 		id:      s.newID(),
 		created: s.now(),
-		billing: in.BillingMode,
-		status:  "ACTIVE",
+		// The answer says CREATING, whenever the table may be used
+		// ("CreateTable", API reference).
+		status: "CREATING",
 	}
 	if err := t.define(in); err != nil {
 		return nil, err
@@ -77,9 +78,6 @@ func (s *Server) createTable(body []byte, _ Fault) ([]byte, *apiError) {
 		}
 	}
 	s.tables[in.TableName] = t
-	// The answer says CREATING, whenever the table may be used
-	// ("CreateTable", API reference).
-	t.status = "CREATING"
 	out := reply(map[string]any{"TableDescription": t.describe()})
 	t.settle(s.slow)
 	return out, nil

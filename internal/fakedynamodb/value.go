@@ -1,7 +1,6 @@
 package fakedynamodb
 
 import (
-	"math/big"
 	"slices"
 	"strings"
 )
@@ -160,11 +159,9 @@ func (w *wireValue) checkSet(kind string) (value, *apiError) {
 		}
 	}
 	if len(v.set) == 0 {
-		names := map[string]string{"SS": "An string set ", "NS": "An number set ", "BS": "Binary sets should not be empty"}
-		if kind == "BS" {
-			return v, invalidParameter("%s", names[kind])
-		}
-		return v, invalidParameter("%s may not be empty", names[kind])
+		return v, invalidParameter("%s", map[string]string{
+			"SS": "An string set  may not be empty", "NS": "An number set  may not be empty", "BS": "Binary sets should not be empty",
+		}[kind])
 	}
 	slices.SortFunc(v.set, compareValues)
 	for i := 1; i < len(v.set); i++ {
@@ -176,14 +173,6 @@ func (w *wireValue) checkSet(kind string) (value, *apiError) {
 		}
 	}
 	return v, nil
-}
-
-func numberValue(text string) (value, *apiError) {
-	n, err := parseNumber(text)
-	if err != nil {
-		return value{}, err
-	}
-	return value{kind: "N", s: n.text(), num: n}, nil
 }
 
 // sortKey is the value as a key: strings and binary by their bytes, numbers by
@@ -229,14 +218,4 @@ func (it item) equal(o item) bool {
 		}
 	}
 	return true
-}
-
-// scaled is the number as a whole multiple of 10^low.
-func (n number) scaled(low int) *big.Int {
-	zeroes := n.exp - len(n.digits) + 1 - low
-	i, _ := new(big.Int).SetString(n.digits+strings.Repeat("0", zeroes), 10)
-	if n.neg {
-		i.Neg(i)
-	}
-	return i
 }

@@ -58,12 +58,12 @@ type StreamShard struct {
 func (s *Server) StreamShards(tableName string) []StreamShard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
+	st := s.streamOf(tableName)
+	if st == nil {
 		return nil
 	}
-	shards := make([]StreamShard, len(t.stream.shards))
-	for i, sh := range t.stream.shards {
+	shards := make([]StreamShard, len(st.shards))
+	for i, sh := range st.shards {
 		shards[i] = StreamShard{ID: sh.id, Parent: sh.parent, Closed: sh.end != ""}
 	}
 	return shards
@@ -93,11 +93,11 @@ func (c StreamChange) JSON() json.RawMessage {
 func (s *Server) StreamChanges(tableName, shardID string, n int) []StreamChange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tables[tableName]
-	if t == nil || t.stream == nil {
+	st := s.streamOf(tableName)
+	if st == nil {
 		return nil
 	}
-	for _, sh := range t.stream.shards {
+	for _, sh := range st.shards {
 		if sh.id != shardID {
 			continue
 		}

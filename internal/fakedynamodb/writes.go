@@ -1,5 +1,7 @@
 package fakedynamodb
 
+import "cmp"
+
 // Write is a write that was applied: the row is as it says, whether or not the
 // client ever saw an answer.
 type Write struct {
@@ -60,12 +62,7 @@ func (w written) render() Write {
 }
 
 // at is the row that was written, or removed.
-func (w written) at() *row {
-	if w.after == nil {
-		return w.before
-	}
-	return w.after
-}
+func (w written) at() *row { return cmp.Or(w.after, w.before) }
 
 // Items gives all items of a table as DynamoDB JSON, in the order of their
 // hash keys' and range keys' bytes; nil when there is no such table.
@@ -89,23 +86,16 @@ func (s *Server) Items(tableName string) []string {
 // write units: the table's and each index's.
 func (s *Server) apply(t *table, op string, before, after *row, expired bool) used {
 	u := used{table: t.name, units: writeUnits(sizeOf(before), sizeOf(after))}
-	changed := (before != nil || after != nil) &&
-		(before == nil || after == nil || !before.item.equal(after.item))
+	if before == nil && after == nil {
+		return u
+	}
+	changed := before == nil || after == nil || !before.item.equal(after.item)
 	if changed {
 		u.indexes = t.replace(before, after)
 		// "Change data capture for DynamoDB Streams": a put or update that does
 		// not change any data writes no stream record.
 		t.stream.add(s, t, before, after, expired)
 	}
-	if before != nil || after != nil {
-		s.writes = append(s.writes, written{op, t.name, t.schema, before, after, changed, s.current})
-	}
+	s.writes = append(s.writes, written{op, t.name, t.schema, before, after, changed, s.current})
 	return u
-}
-
-func sizeOf(r *row) int {
-	if r == nil {
-		return 0
-	}
-	return r.size
 }
