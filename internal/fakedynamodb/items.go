@@ -1,10 +1,11 @@
 package fakedynamodb
 
-// putInput and the like are the requests; a parameter that is not in them is
-// refused.
-type putInput struct {
+import "slices"
+
+// writeInput is what the requests that write one item have in common; a parameter
+// that is not in a request is refused.
+type writeInput struct {
 	TableName                           string
-	Item                                map[string]*wireValue
 	ConditionExpression                 *string
 	ExpressionAttributeNames            map[string]string
 	ExpressionAttributeValues           map[string]*wireValue
@@ -14,17 +15,14 @@ type putInput struct {
 	ReturnValuesOnConditionCheckFailure string
 }
 
-type keyInput struct {
-	TableName                           string
-	Key                                 map[string]*wireValue
-	ConditionExpression                 *string
-	UpdateExpression                    *string
-	ExpressionAttributeNames            map[string]string
-	ExpressionAttributeValues           map[string]*wireValue
-	ReturnConsumedCapacity              string
-	ReturnItemCollectionMetrics         string
-	ReturnValues                        string
-	ReturnValuesOnConditionCheckFailure string
+type putInput struct {
+	writeInput
+	Item map[string]*wireValue
+}
+
+type deleteInput struct {
+	writeInput
+	Key map[string]*wireValue
 }
 
 type getInput struct {
@@ -36,27 +34,37 @@ type getInput struct {
 	ReturnConsumedCapacity   string
 }
 
-// condition parses an optional condition.
-func condition(text *string, names *aliases) (*node, *apiError) {
-	if text == nil {
-		return nil, nil
+// condition parses the condition, which is nil if there is none, and checks what
+// else there is but the item. It is the last to use the names.
+func (in *writeInput) condition(names *aliases, returnValues ...string) (cond *node, err *apiError) {
+	if in.ConditionExpression != nil {
+		cond, err = parseCondition("ConditionExpression", *in.ConditionExpression, names)
 	}
-	return parseCondition("ConditionExpression", *text, names)
+	if err == nil {
+		err = names.allUsed()
+	}
+	if err == nil && in.ReturnValues != "" && !slices.Contains(returnValues, in.ReturnValues) {
+		err = invalid("Return values set to invalid value")
+	}
+	if err == nil {
+		err = checkCapacityMode(in.ReturnConsumedCapacity)
+	}
+	return cond, err
 }
 
 // holds checks a condition against the item that is there, which is empty when
 // there is none ("PutItem", API reference: ConditionalCheckFailedException,
 // ReturnValuesOnConditionCheckFailure).
-func holds(n *node, r *row, returnValues string) *apiError {
+func (in *writeInput) holds(cond *node, r *row) *apiError {
 	var it item
 	if r != nil {
 		it = r.item
 	}
-	if n == nil || n.match(it) {
+	if cond == nil || cond.match(it) {
 		return nil
 	}
 	err := failure(codeCondition, msgConditionFailed)
-	if returnValues == "ALL_OLD" {
+	if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" {
 		err.item = it
 	}
 	return err
@@ -67,24 +75,7 @@ func (s *Server) putItem(body []byte, _ Fault) ([]byte, *apiError) {
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	names, err := newAliases(in.ExpressionAttributeNames, in.ExpressionAttributeValues, in.ConditionExpression)
-	if err != nil {
-		return nil, err
-	}
-	cond, err := condition(in.ConditionExpression, names)
-	if err == nil {
-		err = names.allUsed()
-	}
-	if err == nil {
-		err = checkReturnValues(in.ReturnValues, "NONE", "ALL_OLD")
-	}
-	if err == nil {
-		err = checkCapacityMode(in.ReturnConsumedCapacity)
-	}
-	if err != nil {
-		return nil, err
-	}
-	t, err := s.table(in.TableName)
+	t, cond, err := s.beginWrite(&in.writeInput)
 	if err != nil {
 		return nil, err
 	}
@@ -92,53 +83,15 @@ func (s *Server) putItem(body []byte, _ Fault) ([]byte, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	before := t.find(after.hash, after.rng)
-	if err := holds(cond, before, in.ReturnValuesOnConditionCheckFailure); err != nil {
-		return nil, err
-	}
-	u := s.apply(t, "PutItem", before, after, false)
-	out := map[string]any{}
-	if in.ReturnValues == "ALL_OLD" && before != nil {
-		out["Attributes"] = before.json()
-	}
-	return reply(withCapacity(out, u, in.ReturnConsumedCapacity)), nil
-}
-
-func checkReturnValues(got string, allowed ...string) *apiError {
-	if got == "" {
-		return nil
-	}
-	for _, a := range allowed {
-		if got == a {
-			return nil
-		}
-	}
-	return invalid("Return values set to invalid value")
+	return s.write(t, "PutItem", &in.writeInput, cond, t.find(after.hash, after.rng), after)
 }
 
 func (s *Server) deleteItem(body []byte, _ Fault) ([]byte, *apiError) {
-	var in keyInput
+	var in deleteInput
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	names, err := newAliases(in.ExpressionAttributeNames, in.ExpressionAttributeValues, in.ConditionExpression)
-	if err != nil {
-		return nil, err
-	}
-	cond, err := condition(in.ConditionExpression, names)
-	if err == nil {
-		err = names.allUsed()
-	}
-	if err == nil {
-		err = checkReturnValues(in.ReturnValues, "NONE", "ALL_OLD")
-	}
-	if err == nil {
-		err = checkCapacityMode(in.ReturnConsumedCapacity)
-	}
-	if err != nil {
-		return nil, err
-	}
-	t, err := s.table(in.TableName)
+	t, cond, err := s.beginWrite(&in.writeInput)
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +100,29 @@ func (s *Server) deleteItem(body []byte, _ Fault) ([]byte, *apiError) {
 		return nil, err
 	}
 	before, _ := t.lookup(k)
-	if err := holds(cond, before, in.ReturnValuesOnConditionCheckFailure); err != nil {
+	return s.write(t, "DeleteItem", &in.writeInput, cond, before, nil)
+}
+
+// beginWrite checks all of a PutItem or DeleteItem but the item.
+func (s *Server) beginWrite(in *writeInput) (*table, *node, *apiError) {
+	names, err := newAliases(in.ExpressionAttributeNames, in.ExpressionAttributeValues, in.ConditionExpression)
+	if err != nil {
+		return nil, nil, err
+	}
+	cond, err := in.condition(names, "NONE", "ALL_OLD")
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := s.table(in.TableName)
+	return t, cond, err
+}
+
+// write puts a row in the place of another, or removes it, if the condition holds.
+func (s *Server) write(t *table, op string, in *writeInput, cond *node, before, after *row) ([]byte, *apiError) {
+	if err := in.holds(cond, before); err != nil {
 		return nil, err
 	}
-	u := s.apply(t, "DeleteItem", before, nil, false)
+	u := s.apply(t, op, before, after, false)
 	out := map[string]any{}
 	if in.ReturnValues == "ALL_OLD" && before != nil {
 		out["Attributes"] = before.json()

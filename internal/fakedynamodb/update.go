@@ -6,10 +6,16 @@ import (
 	"slices"
 )
 
+type updateInput struct {
+	writeInput
+	Key              map[string]*wireValue
+	UpdateExpression *string
+}
+
 // updateItem puts the item together from the one that is there, or from the
 // key where there is none ("UpdateItem", API reference).
 func (s *Server) updateItem(body []byte, _ Fault) ([]byte, *apiError) {
-	var in keyInput
+	var in updateInput
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
@@ -23,16 +29,7 @@ func (s *Server) updateItem(body []byte, _ Fault) ([]byte, *apiError) {
 			return nil, err
 		}
 	}
-	cond, err := condition(in.ConditionExpression, names)
-	if err == nil {
-		err = names.allUsed()
-	}
-	if err == nil {
-		err = checkReturnValues(in.ReturnValues, "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW")
-	}
-	if err == nil {
-		err = checkCapacityMode(in.ReturnConsumedCapacity)
-	}
+	cond, err := in.condition(names, "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW")
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +47,7 @@ func (s *Server) updateItem(body []byte, _ Fault) ([]byte, *apiError) {
 		}
 	}
 	before, at := t.lookup(k)
-	if err := holds(cond, before, in.ReturnValuesOnConditionCheckFailure); err != nil {
+	if err := in.holds(cond, before); err != nil {
 		return nil, err
 	}
 	if before != nil {
