@@ -103,10 +103,8 @@ func TestBatchGet(t *testing.T) {
 	_, err := h.batch(putRequests(rows(10, attributes{"v": num("1"), "w": num("2")})...))
 	require.NoError(t, err)
 	get := func(keys []attributes) (*dynamodb.BatchGetItemOutput, error) {
-		var ks []map[string]types.AttributeValue
-		ks = append(ks, keys...)
 		return h.client.BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
-			RequestItems: map[string]types.KeysAndAttributes{tableName: {Keys: ks, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("sk, v")}}})
+			RequestItems: map[string]types.KeysAndAttributes{tableName: {Keys: keys, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("sk, v")}}})
 	}
 	out, err := get(append(rows(2), row("p", "none")))
 	require.NoError(t, err)

@@ -243,8 +243,6 @@ func (g generator) query() (string, call) {
 		if err != nil {
 			return nil, err
 		}
-		var items []attributes
-		items = append(items, out.Items...)
-		return fmt.Sprint(plain(items), out.Count, out.ScannedCount, plain(out.LastEvaluatedKey)), nil
+		return fmt.Sprint(plain(out.Items), out.Count, out.ScannedCount, plain(out.LastEvaluatedKey)), nil
 	}
 }

@@ -1,7 +1,6 @@
 package fakedynamodb_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -56,30 +55,11 @@ func TestResets(t *testing.T) {
 	assert.Len(t, h.server.Writes(), 1)
 }
 
-// onWire is an answer as it came.
-type onWire struct {
-	StatusCode    int
-	ContentLength int64
-	Header        http.Header
-}
-
-// answer sends one GetItem without the SDK, to see what is on the wire.
+// answer sends one GetItem, to see what is on the wire.
 func (h *harness) answer(f fakedynamodb.Fault, headers ...string) (onWire, []byte, error) {
 	h.Helper()
 	h.always(f)
-	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, "https://x/", bytes.NewReader([]byte(`{"TableName":"events","Key":{"pk":{"S":"p"},"sk":{"S":"s"}}}`)))
-	require.NoError(h, err)
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	req.Header.Set("X-Amz-Target", "DynamoDB_20120810.GetItem")
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
-	resp, err := h.server.HTTPClient().Do(req)
-	require.NoError(h, err)
-	defer func() { assert.NoError(h, resp.Body.Close()) }()
-	body, err := io.ReadAll(resp.Body)
-	return onWire{resp.StatusCode, resp.ContentLength, resp.Header}, body, err
+	return h.post("GetItem", `{"TableName":"events","Key":{"pk":{"S":"p"},"sk":{"S":"s"}}}`, headers...)
 }
 
 func TestBodyFaults(t *testing.T) {

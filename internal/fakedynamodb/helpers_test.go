@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -72,9 +76,7 @@ func createInput() *dynamodb.CreateTableInput {
 func row(pk, sk string, more ...attributes) attributes {
 	it := attributes{"pk": text(pk), "sk": text(sk)}
 	for _, m := range more {
-		for k, v := range m {
-			it[k] = v
-		}
+		maps.Copy(it, m)
 	}
 	return it
 }
@@ -127,6 +129,31 @@ func (h *harness) queryAll(ctx context.Context, pk string, change ...func(*dynam
 			return sks, pages
 		}
 	}
+}
+
+// onWire is an answer as it came.
+type onWire struct {
+	StatusCode    int
+	ContentLength int64
+	Header        http.Header
+}
+
+// post sends a call as it is, without the SDK. headers are names and values.
+func (h *harness) post(operation, body string, headers ...string) (onWire, []byte, error) {
+	h.Helper()
+	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, "https://x/", strings.NewReader(body))
+	require.NoError(h, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+	resp, err := h.server.HTTPClient().Do(req)
+	require.NoError(h, err)
+	defer func() { assert.NoError(h, resp.Body.Close()) }()
+	out, err := io.ReadAll(resp.Body)
+	return onWire{resp.StatusCode, resp.ContentLength, resp.Header}, out, err
 }
 
 // refused asserts an error's code and a part of its message.

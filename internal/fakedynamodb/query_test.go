@@ -2,6 +2,8 @@ package fakedynamodb_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,9 +19,7 @@ import (
 func where(condition string, values attributes) func(*dynamodb.QueryInput) {
 	return func(in *dynamodb.QueryInput) {
 		in.KeyConditionExpression = aws.String(condition)
-		for k, v := range values {
-			in.ExpressionAttributeValues[k] = v
-		}
+		maps.Copy(in.ExpressionAttributeValues, values)
 	}
 }
 
@@ -52,9 +52,7 @@ func TestKeyConditions(t *testing.T) {
 				got, _ := h.queryAll(t.Context(), "p", where(condition, used), limit(n))
 				assert.Equal(t, strings.Fields(want), got)
 				got, _ = h.queryAll(t.Context(), "p", where(condition, used), limit(n), backwards)
-				for i, j := 0, len(got)-1; i < j; i, j = i+1, j-1 {
-					got[i], got[j] = got[j], got[i]
-				}
+				slices.Reverse(got)
 				assert.Equal(t, strings.Fields(want), got)
 			}
 		})
