@@ -10,9 +10,8 @@ const (
 )
 
 type batchWriteInput struct {
-	RequestItems                map[string][]json.RawMessage
-	ReturnConsumedCapacity      string
-	ReturnItemCollectionMetrics string
+	RequestItems           map[string][]json.RawMessage
+	ReturnConsumedCapacity string
 }
 
 type writeRequest struct {

@@ -10,7 +10,6 @@ type writeInput struct {
 	ExpressionAttributeNames            map[string]string
 	ExpressionAttributeValues           map[string]*wireValue
 	ReturnConsumedCapacity              string
-	ReturnItemCollectionMetrics         string
 	ReturnValues                        string
 	ReturnValuesOnConditionCheckFailure string
 }

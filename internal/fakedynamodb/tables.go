@@ -14,9 +14,6 @@ type tableInput struct {
 	StreamSpecification       *streamSpec
 	GlobalSecondaryIndexes    []indexInput
 	DeletionProtectionEnabled *bool
-	SSESpecification          any
-	Tags                      any
-	TableClass                string
 }
 
 type keyElement struct{ AttributeName, KeyType string }
@@ -35,8 +32,6 @@ type indexInput struct {
 		ProjectionType   string
 		NonKeyAttributes []string
 	}
-	ProvisionedThroughput *throughput
-	OnDemandThroughput    any
 }
 
 // "Supported data types and naming rules in Amazon DynamoDB": table and index

@@ -2,7 +2,6 @@ package fakedynamodb_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,15 +13,7 @@ import (
 // raw sends a body as it is, for what the client would never send.
 func (h *harness) raw(operation, body string) (status int, kind, message string) {
 	h.Helper()
-	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, "https://dynamodb.us-east-1.amazonaws.com/", strings.NewReader(body))
-	require.NoError(h, err)
-	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
-	resp, err := h.server.HTTPClient().Do(req)
-	require.NoError(h, err)
-	defer func() { assert.NoError(h, resp.Body.Close()) }()
-	out, err := io.ReadAll(resp.Body)
+	resp, out, err := h.post(operation, body)
 	require.NoError(h, err)
 	var e struct {
 		Type    string `json:"__type"`
@@ -46,8 +37,11 @@ func TestWhatNoClientSends(t *testing.T) {
 		"no JSON":           {"PutItem", `{`, "SerializationException", ""},
 		"nothing":           {"PutItem", ``, "SerializationException", ""},
 		"unknown parameter": {"PutItem", `{"TableName":"events","Expected":{}}`, "ValidationException", `does not know the parameter "Expected"`},
-		"unknown operation": {"TransactWriteItems", `{}`, "UnknownOperationException", ""},
-		"Scan":              {"Scan", `{"TableName":"events"}`, "AccessDeniedException", "refuses Scan"},
+		"one of another operation": {"DeleteItem", `{"TableName":"events","Key":{},"UpdateExpression":"REMOVE a"}`, "ValidationException",
+			`does not know the parameter "UpdateExpression"`},
+		"one without effect here": {"CreateTable", `{"TableName":"other","TableClass":"STANDARD"}`, "ValidationException", `does not know the parameter "TableClass"`},
+		"unknown operation":       {"TransactWriteItems", `{}`, "UnknownOperationException", ""},
+		"Scan":                    {"Scan", `{"TableName":"events"}`, "AccessDeniedException", "refuses Scan"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, kind, message := h.raw(c.operation, c.body)
