@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -105,12 +104,6 @@ func (p *prober) describeTTL(ctx context.Context) (ttl *types.TimeToLiveDescript
 		return nil
 	})
 	return ttl, err
-}
-
-// notFound tells a table that does not exist from other failures.
-func notFound(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Code == "ResourceNotFoundException"
 }
 
 func (p *prober) keyProblems(d *types.TableDescription) (problems []string) {

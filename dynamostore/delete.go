@@ -30,7 +30,6 @@ func (t *Table) Delete(ctx context.Context, hashKey string) (int, error) {
 		return t.deleteStream(ctx, hashKey)
 	}
 	input := t.queryInput(query)
-	input.ExpressionAttributeNames["#r"] = t.layout.names.RangeKey
 	input.ProjectionExpression = aws.String("#h, #r")
 	deleted, after := 0, ""
 	for {

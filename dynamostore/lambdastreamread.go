@@ -129,7 +129,7 @@ type streamWindow struct {
 func (w *streamWindow) add(item driver.Item) {
 	key, q := item.RangeKey, &w.query
 	switch {
-	case q.From != "" && key < q.From, q.To != "" && key > q.To:
+	case !within(q, key):
 		return
 	case w.after != "" && w.compare(key, w.after) <= 0:
 		return

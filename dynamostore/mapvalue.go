@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -152,13 +153,8 @@ func appendJSON(to []byte, value types.AttributeValue, depth int) ([]byte, error
 	case *types.AttributeValueMemberB:
 		return appendQuoted(to, base64.StdEncoding.EncodeToString(v.Value)), nil
 	case *types.AttributeValueMemberM:
-		names := make([]string, 0, len(v.Value))
-		for name := range v.Value {
-			names = append(names, name)
-		}
-		slices.Sort(names)
 		to = append(to, '{')
-		for i, name := range names {
+		for i, name := range slices.Sorted(maps.Keys(v.Value)) {
 			if i > 0 {
 				to = append(to, ',')
 			}

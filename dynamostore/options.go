@@ -3,6 +3,7 @@ package dynamostore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -182,13 +183,11 @@ func AsMap() Option {
 // latter or with OLD_IMAGE.
 func WithStreamView(view types.StreamViewType) Option {
 	return option(func(c *config) error {
-		for _, known := range view.Values() {
-			if view == known {
-				c.stream = view
-				return nil
-			}
+		if !slices.Contains(view.Values(), view) {
+			return errors.New("WithStreamView: there is no such view type")
 		}
-		return errors.New("WithStreamView: there is no such view type")
+		c.stream = view
+		return nil
 	})
 }
 

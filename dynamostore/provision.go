@@ -239,6 +239,9 @@ func (p *provisioner) ttl(ctx context.Context) error {
 	return hint(updated, "UpdateTimeToLive", withoutTTL)
 }
 
+// notFound tells a table that does not exist from other failures.
+func notFound(err error) bool { return hasCode(err, "ResourceNotFoundException") }
+
 func inUse(err error) bool { return hasCode(err, "ResourceInUseException") }
 
 func hasCode(err error, code string) bool {

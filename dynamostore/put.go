@@ -146,13 +146,11 @@ func (t *Table) each(n int, do func(i int)) {
 	next := make(chan int)
 	defer close(next)
 	for range min(n, t.config.parallelism) {
-		calls.Add(1)
-		go func() {
-			defer calls.Done()
+		calls.Go(func() {
 			for i := range next {
 				do(i)
 			}
-		}()
+		})
 	}
 	for i := range n {
 		next <- i

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -103,7 +102,7 @@ func (t *Table) putItem(ctx context.Context, item attributes) *Error {
 		ExpressionAttributeNames: map[string]string{"#h": names.HashKey, "#ttl": names.TTL},
 		ExpressionAttributeValues: attributes{
 			":never": number(0),
-			":now":   &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Unix(), 10)},
+			":now":   number(time.Now().Unix()),
 		},
 		ReturnConsumedCapacity:              types.ReturnConsumedCapacityTotal,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,

@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"
@@ -171,23 +172,18 @@ func (m *eventMapper) value(to []byte, i, depth int) (_ []byte, end, size int, o
 		}
 		return append(to, '}'), end, size, ok
 	case 't':
-		to, end = append(to, `{"BOOL":true}`...), i+4
-		return to, end, 1, len(b) >= end && string(b[i:end]) == "true"
+		return append(to, `{"BOOL":true}`...), i + 4, 1, bytes.HasPrefix(b[i:], []byte("true"))
 	case 'f':
-		to, end = append(to, `{"BOOL":false}`...), i+5
-		return to, end, 1, len(b) >= end && string(b[i:end]) == "false"
+		return append(to, `{"BOOL":false}`...), i + 5, 1, bytes.HasPrefix(b[i:], []byte("false"))
 	case 'n':
-		to, end = append(to, `{"NULL":true}`...), i+4
-		return to, end, 1, len(b) >= end && string(b[i:end]) == "null"
+		return append(to, `{"NULL":true}`...), i + 4, 1, bytes.HasPrefix(b[i:], []byte("null"))
 	}
 	if end, ok = jsonscan.Skip(b, i); !ok {
 		return to, i, 0, false
 	}
 	number := b[i:end]
-	if len(number) > maxDigits || !plainNumber(number) {
-		if checkNumber(string(number)) != nil {
-			return to, i, 0, false
-		}
+	if (len(number) > maxDigits || !plainNumber(number)) && checkNumber(string(number)) != nil {
+		return to, i, 0, false
 	}
 	to = append(to, `{"N":"`...)
 	to = append(to, number...)
@@ -211,13 +207,11 @@ func (m *eventMapper) text(i int) (end, size int, ok bool) {
 	if end, ok = jsonscan.SkipText(b, i+1); !ok {
 		return i, 0, false
 	}
-	for _, c := range b[i+1 : end-1] {
-		if c == '\\' {
-			m.scratch, _, ok = jsonscan.AppendText(m.scratch[:0], b, i+1)
-			return end, len(m.scratch), ok
-		}
+	if bytes.IndexByte(b[i+1:end-1], '\\') < 0 {
+		return end, end - i - 2, true
 	}
-	return end, end - i - 2, true
+	m.scratch, _, ok = jsonscan.AppendText(m.scratch[:0], b, i+1)
+	return end, len(m.scratch), ok
 }
 
 // elements appends the elements of the array that was opened before i.
