@@ -20,11 +20,12 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("dynamostore: table %s does not fit: %s", e.Table, strings.Join(e.Problems, "; "))
 }
 
-// Check compares a table with the options, the same that [New] gets, and changes
-// nothing. A *[MismatchError] lists all that does not fit: the names and the types
-// of the keys; the index of a [LambdaStreamLayout]; TTL that is off or looks at another attribute (see [WithoutTTL]); a
-// stream that is off or shows too little of a change (see [WithStreamView]); a
-// table that is not active. Any other error says that it could not be found out.
+// Check compares a table with the options, the same that [New] gets, and
+// changes nothing. A *[MismatchError] lists all that does not fit: the names
+// and the types of the keys; the index of a [LambdaStreamLayout]; TTL that is
+// off or looks at another attribute (see [WithoutTTL]); a stream that is off or
+// shows too little of a change (see [WithStreamView]); a table that is not
+// active. Any other error says that it could not be found out.
 //
 // Call it when a program starts, or from a deployment's tests.
 func Check(ctx context.Context, client CheckAPI, table string, opts ...Option) error {

@@ -40,8 +40,9 @@ const (
 	CodecSDK
 )
 
-// WithCodec sets who writes a table's requests and reads its answers; the default
-// is [CodecAuto]. [LambdaStreamLayout] always has the SDK's. What is stored and what is read is the same with each.
+// WithCodec sets who writes a table's requests and reads its answers; the
+// default is [CodecAuto]. [LambdaStreamLayout] always has the SDK's. What is
+// stored and what is read is the same with each.
 func WithCodec(codec Codec) Option {
 	return option(func(c *config) error {
 		if codec < CodecAuto || codec > CodecSDK {

@@ -24,11 +24,11 @@
 //	timestamp     N         when it happened, in epoch milliseconds, absent if unknown
 //	ttl           N         when it expires, in epoch seconds, absent for never
 //
-// All three forms of the event are read, whatever the options say. For tables of the
-// npm package aws-lambda-stream there is [LambdaStreamLayout]. The item
-// follows from the event and the options alone: writing it again changes nothing,
-// and DynamoDB then puts nothing into the change stream. (An event that is not
-// valid UTF-8 is stored as B, as a string would not keep it.)
+// All three forms of the event are read, whatever the options say. For tables
+// of the npm package aws-lambda-stream there is [LambdaStreamLayout]. The item
+// follows from the event and the options alone: writing it again changes
+// nothing, and DynamoDB then puts nothing into the change stream. (An event
+// that is not valid UTF-8 is stored as B, as a string would not keep it.)
 //
 // # What the SDK leaves open
 //

@@ -164,11 +164,11 @@ func WithCompression(threshold int) Option {
 // numbers in DynamoDB's way of writing them (1.50 may become 1.5, 1e3 1000), an
 // escape that is half of a character (\ud83d alone) as U+FFFD.
 //
-// An event that a map cannot hold is refused before the call, with an error that
-// wraps [driver.ErrInvalidItem]: one that is not a JSON object, that nests deeper
-// than 32 levels (the map itself is the first, and a string or number the last of
-// those that it is in), or holds a number of more than 38
-// digits or outside DynamoDB's range, or a member without a name.
+// An event that a map cannot hold is refused before the call, with an error
+// that wraps [driver.ErrInvalidItem]: one that is not a JSON object, that nests
+// deeper than 32 levels (the map itself is the first, and a string or number
+// the last of those that it is in), or holds a number of more than 38 digits or
+// outside DynamoDB's range, or a member without a name.
 func AsMap() Option {
 	return option(func(c *config) error {
 		c.asMap = true
@@ -177,10 +177,9 @@ func AsMap() Option {
 }
 
 // WithStreamView sets what the table's change stream shall hold of each change,
-// for [Provision] and [Check]; the default is NEW_AND_OLD_IMAGES, which is enough
-// for any. A trigger needs
-// NEW_IMAGE or NEW_AND_OLD_IMAGES; expiries carry their event only with the
-// latter or with OLD_IMAGE.
+// for [Provision] and [Check]; the default is NEW_AND_OLD_IMAGES, which is
+// enough for any. A trigger needs NEW_IMAGE or NEW_AND_OLD_IMAGES; expiries
+// carry their event only with the latter or with OLD_IMAGE.
 func WithStreamView(view types.StreamViewType) Option {
 	return option(func(c *config) error {
 		if !slices.Contains(view.Values(), view) {

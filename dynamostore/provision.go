@@ -18,19 +18,21 @@ import (
 // Making a table takes AWS some ten seconds.
 const provisionTime = 5 * time.Minute
 
-// Provision makes the table that the options, the same that [New] gets, describe,
-// and returns when it can be used: on-demand billing, a HASH and a RANGE key that
-// are strings (and the index that a [LambdaStreamLayout] needs), a stream with NEW_AND_OLD_IMAGES (see [WithStreamView],
-// [WithoutStream]) and TTL (see [WithoutTTL]).
+// Provision makes the table that the options, the same that [New] gets,
+// describe, and returns when it can be used: on-demand billing, a HASH and a
+// RANGE key that are strings (and the index that a [LambdaStreamLayout] needs),
+// a stream with NEW_AND_OLD_IMAGES (see [WithStreamView], [WithoutStream]) and
+// TTL (see [WithoutTTL]).
 //
-// It is safe to run again, also after it failed half way, and by several at once:
-// it adds what is missing, a stream or TTL that is off, and leaves alone what is
-// there, billing included. It never deletes or switches off anything. Where that
-// would be needed, because the keys are others, an index is missing, the stream shows too little or
-// TTL looks at another attribute, it returns a *[MismatchError] and changes
-// nothing more. Without a deadline it gives up after 5 minutes, and if there is no
-// answer at all as [WithMaxAttempts] says. What a server that is not AWS lacks, the
-// error names, and the option that does without it.
+// It is safe to run again, also after it failed half way, and by several at
+// once: it adds what is missing, a stream or TTL that is off, and leaves alone
+// what is there, billing included. It never deletes or switches off anything.
+// Where that would be needed, because the keys are others, an index is missing,
+// the stream shows too little or TTL looks at another attribute, it returns a
+// *[MismatchError] and changes nothing more. Without a deadline it gives up
+// after 5 minutes, and if there is no answer at all as [WithMaxAttempts] says.
+// What a server that is not AWS lacks, the error names, and the option that
+// does without it.
 func Provision(ctx context.Context, client ProvisionAPI, table string, opts ...Option) error {
 	c, err := newConfig(client, table, opts)
 	if err != nil {

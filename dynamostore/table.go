@@ -42,11 +42,12 @@ var (
 )
 
 // New returns a table of that name (or ARN), which must exist: see [Provision].
-// It makes no call. Of a table that was made otherwise, have [Check] look at the
-// keys once: one without a RANGE key takes what is put, and keeps a single event of
-// each hash key, the last. (Put notices only where two events of a hash key are in
-// one request; any read of a whole collation is refused.) Any HTTP client of the SDK's client will do: its answers are
-// checked, and retries are made, by the Table itself.
+// It makes no call. Of a table that was made otherwise, have [Check] look at
+// the keys once: one without a RANGE key takes what is put, and keeps a single
+// event of each hash key, the last. (Put notices only where two events of a
+// hash key are in one request; any read of a whole collation is refused.) Any
+// HTTP client of the SDK's client will do: its answers are checked, and retries
+// are made, by the Table itself.
 //
 // New returns no error so that a program can pass it on at once; what is wrong
 // with its arguments is returned by every method of the Table but Close.
