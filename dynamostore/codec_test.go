@@ -201,9 +201,9 @@ func TestCodecs(t *testing.T) {
 		"switched off":             {s.client(), []Option{WithCodec(CodecSDK)}, false},
 		"another client":           {struct{ API }{s.client()}, nil, false},
 		"another client, insist":   {struct{ API }{s.client()}, []Option{WithCodec(CodecOwn)}, true},
-		"middleware":               {newFrom(traced), nil, false},
-		"middleware, insist":       {newFrom(traced), []Option{WithCodec(CodecOwn)}, true},
-		"interceptors":             {newFrom(intercepted), nil, false},
+		"middleware":               {dynamodb.New(traced), nil, false},
+		"middleware, insist":       {dynamodb.New(traced), []Option{WithCodec(CodecOwn)}, true},
+		"interceptors":             {dynamodb.New(intercepted), nil, false},
 		"options do not get there": {deaf{s.client()}, []Option{WithCodec(CodecOwn)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

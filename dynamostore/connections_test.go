@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/require"
 
@@ -74,10 +72,7 @@ func TestPromise21TheTablesOwnConnectionsAreClosed(t *testing.T) {
 			_, _ = io.Copy(w, good.Body)
 		}
 	})
-	table := New(dynamodb.New(dynamodb.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
-	}), "events")
+	table := New(clientOf(server.URL, nil), "events")
 	for range 3 {
 		_, err := table.Query(t.Context(), driver.Query{HashKey: "h"})
 		require.NoError(t, err)
@@ -106,10 +101,7 @@ func TestPromise20NoRedirectionTakesEventsElsewhere(t *testing.T) {
 			"Go's, narrow":  &http.Client{Transport: &http.Transport{}},
 			"another's":     &http.Client{Transport: &wrapped{transport}},
 		} {
-			table := New(dynamodb.New(dynamodb.Options{
-				Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), HTTPClient: client,
-				Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
-			}), "events", WithMaxAttempts(1))
+			table := New(clientOf(server.URL, client), "events", WithMaxAttempts(1))
 			err := table.Put(t.Context(), items(1))
 			require.ErrorContains(t, err, strconv.Itoa(status), name)
 			leaksNothing(t, err)

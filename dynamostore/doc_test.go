@@ -2,8 +2,6 @@ package dynamostore
 
 import (
 	"net/http"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -21,22 +19,16 @@ func testPolicies(t *testing.T) {
 	want, err := iampolicy.Read("doc.go")
 	require.NoError(t, err)
 	require.Len(t, want, 5)
-	var mu sync.Mutex
-	seen := map[string]bool{}
-	called := func() (actions []string) {
-		for action := range seen {
-			actions = append(actions, "dynamodb:"+action)
-		}
-		slices.Sort(actions)
-		clear(seen)
+	seen := new(iampolicy.Watch)
+	called := func() []string { // since it was asked last
+		actions := seen.Called()
+		seen = new(iampolicy.Watch)
 		return actions
 	}
 	plane := &control{}
 	s := &stub{}
 	s.answer = func(c call) (*http.Response, error) {
-		mu.Lock()
-		seen[c.operation] = true
-		mu.Unlock()
+		seen.NoteAction("dynamodb:" + c.operation)
 		switch c.operation {
 		case "PutItem":
 			return taken(""), nil

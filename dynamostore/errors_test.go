@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/require"
 
@@ -46,11 +45,8 @@ func TestPromise20NothingOfWhatABrokenServerSendsIsInAnError(t *testing.T) {
 				}
 			}()
 			for kind, opts := range map[string][]Option{"own": nil, "the client's": {KeepTransport()}} {
-				table := New(dynamodb.New(dynamodb.Options{
-					Region: "eu-west-1", BaseEndpoint: aws.String("http://" + listener.Addr().String()),
-					Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
-					HTTPClient:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-				}), "events", append(opts, WithMaxAttempts(1))...)
+				client := clientOf("http://"+listener.Addr().String(), &http.Client{Transport: &http.Transport{DisableKeepAlives: true}})
+				table := New(client, "events", append(opts, WithMaxAttempts(1))...)
 				err = table.Put(t.Context(), items(1))
 				require.Error(t, err, kind)
 				leaksNothing(t, err)
@@ -83,7 +79,7 @@ func TestPromise20CredentialsThatCannotBeReadAreNotQuoted(t *testing.T) {
 	opts.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, errors.New(`parse failed of process output: {"SecretAccessKey":"SECRET"}, error: no`)
 	})
-	err := New(newFrom(opts), "events").Put(t.Context(), items(1))
+	err := New(dynamodb.New(opts), "events").Put(t.Context(), items(1))
 	require.ErrorContains(t, err, "credential_process")
 	leaksNothing(t, err)
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/require"
@@ -73,11 +73,16 @@ func (s *stub) count() int {
 }
 
 func (s *stub) client() *dynamodb.Client {
+	return clientOf("http://stub.invalid", &http.Client{Transport: s})
+}
+
+// clientOf returns an SDK client of a server; client is nil for the SDK's own.
+func clientOf(address string, client dynamodb.HTTPClient) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region:       "eu-west-1",
-		BaseEndpoint: aws.String("http://stub.invalid"),
+		BaseEndpoint: &address,
 		Credentials:  credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
-		HTTPClient:   &http.Client{Transport: s},
+		HTTPClient:   client,
 	})
 }
 
@@ -157,13 +162,9 @@ func items(n int) []driver.Item {
 // cut is a body that breaks off.
 func cut(r *http.Response) *http.Response {
 	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), broken{}))
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	return r
 }
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func altered(r *http.Response) *http.Response {
 	body, _ := io.ReadAll(r.Body)
@@ -171,14 +172,6 @@ func altered(r *http.Response) *http.Response {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return r
 }
-
-type noCredentials struct{}
-
-func (noCredentials) Retrieve(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{}, fmt.Errorf("no credentials here")
-}
-
-func newFrom(o dynamodb.Options) *dynamodb.Client { return dynamodb.New(o) }
 
 // newFakeClient returns a client of a DynamoDB in this process.
 func newFakeClient() *dynamodb.Client {

@@ -305,9 +305,7 @@ func TestIntegrationPutIfAbsent(t *testing.T) {
 	var puts sync.WaitGroup
 	won := 0
 	for i := range 10 {
-		puts.Add(1)
-		go func() {
-			defer puts.Done()
+		puts.Go(func() {
 			err := table.PutIfAbsent(t.Context(), []driver.Item{{HashKey: "h", RangeKey: "5", Event: []byte(fmt.Sprint(i))}})
 			mu.Lock()
 			defer mu.Unlock()
@@ -316,7 +314,7 @@ func TestIntegrationPutIfAbsent(t *testing.T) {
 			} else if !errors.Is(err, driver.ErrConflict) {
 				t.Error(err)
 			}
-		}()
+		})
 	}
 	puts.Wait()
 	require.Equal(t, 1, won)
@@ -391,13 +389,11 @@ func TestIntegrationProvisionAndCheck(t *testing.T) {
 	many := s.name(t)
 	var provisions sync.WaitGroup
 	for range 5 {
-		provisions.Add(1)
-		go func() {
-			defer provisions.Done()
+		provisions.Go(func() {
 			if err := Provision(t.Context(), s, many); err != nil {
 				t.Error(err)
 			}
-		}()
+		})
 	}
 	provisions.Wait()
 	require.NoError(t, Check(t.Context(), s, many))

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
@@ -64,7 +65,7 @@ func newInteropServer(t *testing.T) server {
 func rows(t testing.TB, s server, table, name string, keys ...string) (list []attributes) {
 	for _, key := range keys {
 		output, err := s.Query(t.Context(), &dynamodb.QueryInput{
-			TableName: &table, KeyConditionExpression: ptr("#k = :k"),
+			TableName: &table, KeyConditionExpression: aws.String("#k = :k"),
 			ExpressionAttributeNames: map[string]string{"#k": name}, ExpressionAttributeValues: attributes{":k": text(key)},
 		})
 		require.NoError(t, err)

@@ -27,16 +27,14 @@ func TestPromise03TheItemFollowsFromEventAndOptions(t *testing.T) {
 		table := (&stub{}).table(opts...)
 		var all sync.WaitGroup
 		for range 8 {
-			all.Add(1)
-			go func() {
-				defer all.Done()
+			all.Go(func() {
 				for range 20 {
 					again, _, err := table.encode(&item)
 					if err != nil || !bytes.Equal(flat(t, first), flat(t, again)) {
 						t.Error("another item")
 					}
 				}
-			}()
+			})
 		}
 		all.Wait()
 	}

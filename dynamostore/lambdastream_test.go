@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,7 @@ func TestIntegrationLambdaStreamLayoutIsThatOfThePackage(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Save(t.Context(), e))
 	output, err := s.Query(t.Context(), &dynamodb.QueryInput{
-		TableName: &name, KeyConditionExpression: ptr("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("e1")},
+		TableName: &name, KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("e1")},
 	})
 	require.NoError(t, err)
 	require.Equal(t, []map[string]types.AttributeValue{{
@@ -74,13 +75,11 @@ func TestIntegrationLambdaStreamLayoutIsThatOfThePackage(t *testing.T) {
 	named := New(s.Client, name, LambdaStreamLayout(), WithExpire("thing-over"))
 	require.NoError(t, newStore(t, named).Save(t.Context(), e))
 	output, err = s.Query(t.Context(), &dynamodb.QueryInput{
-		TableName: &name, KeyConditionExpression: ptr("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("e1")},
+		TableName: &name, KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("e1")},
 	})
 	require.NoError(t, err)
 	require.Equal(t, text("thing-over"), output.Items[0]["expire"])
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func TestIntegrationLambdaStreamLayoutReadsByTimeAndID(t *testing.T) {
 	s := newServer(t)
@@ -127,11 +126,9 @@ func TestIntegrationLambdaStreamLayoutReadsByTimeAndID(t *testing.T) {
 				break
 			}
 		}
-		want := append([]string(nil), all...)
+		want := slices.Clone(all)
 		if query.Descending {
-			for i := range want {
-				want[i] = all[len(all)-1-i]
-			}
+			slices.Reverse(want)
 		}
 		require.Equal(t, want, got)
 	}
@@ -153,7 +150,7 @@ func TestIntegrationLambdaStreamLayoutReadsByTimeAndID(t *testing.T) {
 	require.Empty(t, read())
 	require.Equal(t, []string{"other"}, idsOf(t, store, "order-2"))
 	output, err := s.Query(t.Context(), &dynamodb.QueryInput{
-		TableName: &name, KeyConditionExpression: ptr("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("order-1")},
+		TableName: &name, KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: attributes{":pk": text("order-1")},
 	})
 	require.NoError(t, err)
 	require.Len(t, output.Items, 1, "what is no event is left alone")
@@ -551,9 +548,9 @@ func TestProvisionALambdaStreamTable(t *testing.T) {
 
 func indexed(hashKey string, projection types.ProjectionType) *types.TableDescription {
 	return &types.TableDescription{GlobalSecondaryIndexes: []types.GlobalSecondaryIndexDescription{
-		{IndexName: ptr("another")},
+		{IndexName: aws.String("another")},
 		{
-			IndexName:  ptr("DataIndex"),
+			IndexName:  aws.String("DataIndex"),
 			KeySchema:  []types.KeySchemaElement{{AttributeName: &hashKey, KeyType: types.KeyTypeHash}},
 			Projection: &types.Projection{ProjectionType: projection},
 		},

@@ -104,9 +104,7 @@ func TestPromise01AcknowledgedMeansStored(t *testing.T) {
 		poison, failed := 0, 0
 		var batches sync.WaitGroup
 		for i := range 100 {
-			batches.Add(1)
-			go func() {
-				defer batches.Done()
+			batches.Go(func() {
 				timeout := time.Hour
 				switch i % 8 {
 				case 0:
@@ -149,7 +147,7 @@ func TestPromise01AcknowledgedMeansStored(t *testing.T) {
 						acknowledged[fmt.Sprintf("%02d-%02d", i, j)] = j != 3
 					}
 				}
-			}()
+			})
 		}
 		batches.Wait()
 		require.NotZero(t, failed, "some had too little time")
@@ -214,9 +212,7 @@ func TestPromise03SavedAgainNothingChanges(t *testing.T) {
 				}
 				var saves sync.WaitGroup
 				for range 5 {
-					saves.Add(1)
-					go func() {
-						defer saves.Done()
+					saves.Go(func() {
 						time.Sleep(rand.N(time.Second))
 						store, err := mes.New(b.table, mes.WithTTL(mes.ExpireAfter(100*365*24*time.Hour)))
 						if err == nil {
@@ -225,7 +221,7 @@ func TestPromise03SavedAgainNothingChanges(t *testing.T) {
 						if err != nil {
 							t.Error(err)
 						}
-					}()
+					})
 				}
 				saves.Wait()
 				require.Equal(t, 60, b.changed())
@@ -317,16 +313,14 @@ func TestPromise05AnOldPayloadNeverOvertakesANewerOne(t *testing.T) {
 		var began, returned [200]int64 // of each version
 		var saves sync.WaitGroup
 		for version := range 200 {
-			saves.Add(1)
-			go func() {
-				defer saves.Done()
+			saves.Go(func() {
 				time.Sleep(rand.N(2 * time.Second))
 				began[version] = clock.Add(1)
 				if err := store.Save(t.Context(), versionOf(t, version%5, version)); err != nil {
 					t.Error(err)
 				}
 				returned[version] = clock.Add(1)
-			}()
+			})
 		}
 		saves.Wait()
 		require.Zero(t, watch.found, "writes of one key at the same time")

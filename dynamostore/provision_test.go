@@ -112,12 +112,11 @@ func TestProvisionFinishesWhatIsHalfMade(t *testing.T) {
 		"nothing":           {},
 		"no stream, no TTL": {created: true, keys: goodKeys, status: "DISABLED"},
 		"no TTL":            {created: true, keys: goodKeys, stream: "NEW_AND_OLD_IMAGES", status: "DISABLED"},
-		"being made":        {created: true, keys: goodKeys, stream: "NEW_AND_OLD_IMAGES", status: "DISABLED", ready: time.Now().Add(time.Hour)},
+		"being made":        {created: true, keys: goodKeys, stream: "NEW_AND_OLD_IMAGES", status: "DISABLED"},
 		"all":               {created: true, keys: goodKeys, stream: "NEW_AND_OLD_IMAGES", status: "ENABLED", ttl: "ttl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				from.ready = time.Time{}
 				if name == "being made" {
 					from.ready = time.Now().Add(time.Minute)
 				}

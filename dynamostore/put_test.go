@@ -283,9 +283,7 @@ func TestPromise02ManyPutsWithFaultsLoseNothing(t *testing.T) {
 		acknowledged := map[string]bool{}
 		var puts sync.WaitGroup
 		for i := range 200 {
-			puts.Add(1)
-			go func() {
-				defer puts.Done()
+			puts.Go(func() {
 				list := items(10)
 				for j := range list {
 					list[j].RangeKey = fmt.Sprintf("%d-%d", i, j)
@@ -297,7 +295,7 @@ func TestPromise02ManyPutsWithFaultsLoseNothing(t *testing.T) {
 				for j := range list {
 					acknowledged[list[j].RangeKey] = true
 				}
-			}()
+			})
 		}
 		puts.Wait()
 		require.Len(t, acknowledged, 2000)

@@ -14,8 +14,8 @@ import (
 	"github.com/microeventstore/microeventstore/driver"
 )
 
-// redirections are servers that send requests elsewhere, each in a form of its own. One has
-// what an error of DynamoDB has, one breaks off.
+// redirections are servers that send requests elsewhere, each in a form of its own. Some
+// have what an error of DynamoDB has, one breaks off.
 func redirections() map[string]func() *stub {
 	forms := make(map[string]func() *stub)
 	add := func(name string, answer func(call) (*http.Response, error)) {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/require"
 
@@ -29,13 +28,7 @@ func overTCP(t *testing.T, handler http.HandlerFunc, opts ...Option) (*Table, *h
 	t.Cleanup(server.Close)
 	transport := &http.Transport{MaxIdleConnsPerHost: 10}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := dynamodb.New(dynamodb.Options{
-		Region:       "eu-west-1",
-		BaseEndpoint: aws.String(server.URL),
-		Credentials:  credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
-		HTTPClient:   &http.Client{Transport: transport},
-	})
-	return New(client, "events", opts...), server
+	return New(clientOf(server.URL, &http.Client{Transport: transport}), "events", opts...), server
 }
 
 // net/http may still be sending the request when the answer has come. The SDK's own
