@@ -174,12 +174,8 @@ func (r *retries) wait(ctx context.Context, cause *Error, progress bool) error {
 	if ok && time.Until(deadline) <= delay {
 		return cause.ended(context.DeadlineExceeded, "there is no time left for another attempt")
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return cause.ended(ctx.Err(), "its context has ended")
+	if err := backoff.WaitFor(ctx, delay); err != nil {
+		return cause.ended(err, "its context has ended")
 	}
+	return nil
 }

@@ -305,15 +305,11 @@ func (s *sending) wait(ctx context.Context, cause error, attempts, fruitless int
 	} else if fruitless >= s.publisher.maxAttempts {
 		return e
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		e.end = ctx.Err()
+	if err := backoff.WaitFor(ctx, delay); err != nil {
+		e.end = err
 		return e
 	}
+	return nil
 }
 
 // margin is what is left of the time for the caller, to act on what Publish says.

@@ -57,7 +57,13 @@ func Drawn(ctx context.Context, draw func(most time.Duration) time.Duration) con
 // Wait waits as long as DelayIn says, or until ctx ends; then it returns the
 // context's error.
 func (p Policy) Wait(ctx context.Context, failures int) error {
-	timer := time.NewTimer(p.DelayIn(ctx, failures))
+	return WaitFor(ctx, p.DelayIn(ctx, failures))
+}
+
+// WaitFor waits as long as it is told to, or until ctx ends; then it returns the
+// context's error.
+func WaitFor(ctx context.Context, delay time.Duration) error {
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
