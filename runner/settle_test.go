@@ -189,7 +189,10 @@ func TestBatchesAreBoundedByCountBytesAndTime(t *testing.T) {
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			over := make(chan error, 1)
-			go func() { over <- Listen(ctx, Kinesis(f, fakeStream), mes.NewListener(store, nil), opts...) }()
+			go func() {
+				time.Sleep(time.Millisecond) // what is published at once is there before it reads
+				over <- Listen(ctx, Kinesis(f, fakeStream), mes.NewListener(store, nil), opts...)
+			}()
 			publish(f)
 			time.Sleep(time.Minute)
 			cancel()
