@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -230,11 +229,8 @@ func appendMember(buffer *bytes.Buffer, name string, value any) error {
 
 // members returns the members of a JSON object. Its errors hold nothing of it.
 func members(raw []byte) (map[string]json.RawMessage, error) {
-	if !strings.HasPrefix(strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n"), "{") {
-		return nil, errors.New("it is not a JSON object")
-	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil { // nil is null
 		return nil, errors.New("it is not a JSON object")
 	}
 	return fields, nil

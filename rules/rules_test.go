@@ -184,7 +184,7 @@ func TestTheTagsOfCausesAreMergedWhereverTagFindsThem(t *testing.T) {
 			"partitionkey":"k","user":"ann","level":1,"nothing":null,"nested":{"a":1},"timestamp":5,"data":{"tags":{"a":"1","b":"1","level":2}},"tags":{"b":"2"}}`,
 		`{"id":"2","type":"t2","timestamp":1704067201000,"specversion":"1.0","user":"bob","tags":{"a":"3"}}`, // no CloudEvent: it has no source
 	} {
-		e, err := mes.Parse([]byte(text))
+		e, err := mes.Parse([]byte(strings.Repeat(" ", 100) + text))
 		require.NoError(t, err)
 		w.save(e)
 		if i == 0 {
