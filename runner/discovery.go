@@ -81,12 +81,7 @@ func (d *discovery) ready(s *mes.Shard, states map[string]shardState) bool {
 }
 
 func (d *discovery) has(id string) bool {
-	for i := range d.listed {
-		if d.listed[i].ID == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.listed, func(s mes.Shard) bool { return s.ID == id })
 }
 
 // hasChild tells whether another shard follows one, which is closed then.

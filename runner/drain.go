@@ -71,23 +71,17 @@ func (e *engine[T]) drain(abort, cut context.CancelFunc) error {
 func (e *engine[T]) await(timer *time.Timer) (late []string) {
 	fired := false
 	for id, w := range e.workers {
-		if fired {
+		if !fired {
 			select {
 			case <-w.done:
-			default:
-				late = append(late, id)
+			case <-timer.C:
+				fired = true
 			}
-			continue
 		}
 		select {
-		case <-w.done:
-		case <-timer.C:
-			fired = true
-			select {
-			case <-w.done: // at the same time
-			default:
-				late = append(late, id)
-			}
+		case <-w.done: // be it at the same time
+		default:
+			late = append(late, id)
 		}
 	}
 	slices.Sort(late)

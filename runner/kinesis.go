@@ -224,13 +224,6 @@ func (s *KinesisSource) page(ctx context.Context, shard, iterator string, after 
 	}, nil
 }
 
-// keep forgets all shards but those.
-func (p *pace) keep(shards []mes.Shard) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	keepOnly(p.next, shards)
-}
-
 // A pace keeps reads of a shard apart.
 type pace struct {
 	off  bool // in benchmarks
@@ -265,4 +258,11 @@ func (p *pace) wait(ctx context.Context, shard string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// keep forgets all shards but those.
+func (p *pace) keep(shards []mes.Shard) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keepOnly(p.next, shards)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -46,13 +47,7 @@ func TestLeasesHaveTheLayoutOfTheKinesisClientLibrary(t *testing.T) {
 	})
 }
 
-func names(row attributes) (names []string) {
-	for name := range row {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func names(row attributes) []string { return slices.Sorted(maps.Keys(row)) }
 
 func TestReplicasBalanceThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

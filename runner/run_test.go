@@ -317,7 +317,7 @@ func TestFailuresAreTriedAgainWithBackoff(t *testing.T) {
 	})
 }
 
-func TestPromise10And20UnusableArgumentsAreSaidAtOnce(t *testing.T) {
+func TestPromise10UnusableArgumentsAreSaidAtOnce(t *testing.T) {
 	s := newStore(t)
 	source := newFakeSource()
 	trigger := mes.NewTrigger(s, new(handled).handle)

@@ -287,10 +287,8 @@ func (s *simulation) launch(opts ...Option) *replica {
 // beforePut makes some saves fail, slow, or fail in part.
 func (s *simulation) beforePut(ctx context.Context, items []driver.Item) error {
 	if s.chance(10) {
-		select {
-		case <-time.After(time.Duration(s.upTo(4000)) * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sleep(ctx, time.Duration(s.upTo(4000))*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	if !s.chance(6) {
