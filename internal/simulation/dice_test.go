@@ -1,6 +1,9 @@
 package simulation
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
 // Dice that give the same number whenever they are asked about the same thing.
 type dice uint64
@@ -37,11 +40,9 @@ func (d dice) between(least, most time.Duration, about ...uint64) time.Duration 
 
 // text makes a number of a text.
 func text(s string) uint64 {
-	h := uint64(0xcbf29ce484222325) // FNV-1a
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 0x100000001b3
-	}
-	return h
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // never fails
+	return h.Sum64()
 }
 
 // content makes a number of a request's body that does not depend on the order of

@@ -66,7 +66,7 @@ func (e *event) ttl() int64 {
 // expired is coarser than expires: an item's ttl has seconds.
 func (e *event) expired(now time.Time) bool { return now.Unix() >= e.ttl() }
 
-// events makes the n events of a world, in the order in which they are published.
+// makeEvents makes the n events of a world, in the order in which they are published.
 func (w *world) makeEvents(n int) []*event {
 	d := dice(w.dice.roll(aboutEvent))
 	events := make([]*event, 0, n)

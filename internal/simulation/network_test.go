@@ -85,7 +85,6 @@ func (n *network) RoundTrip(request *http.Request) (*http.Response, error) {
 func (w *weather) fault(call fakedynamodb.Call, about uint64) (_ fakedynamodb.Fault, bad bool) {
 	now := time.Now()
 	roll := func(more uint64) uint64 { return w.dice.roll(aboutFault, about, uint64(now.UnixNano()), more) }
-	hit := func(p float64, more uint64) bool { return float64(roll(more)>>11)/(1<<53) < p }
 	if w.healed.Load() {
 		return fakedynamodb.None(), false
 	}
@@ -93,7 +92,7 @@ func (w *weather) fault(call fakedynamodb.Call, about uint64) (_ fakedynamodb.Fa
 		return fakedynamodb.AccessDenied(), true
 	}
 	down := in(w.brownouts, now)
-	if !down && !hit(w.rate, 1) {
+	if !down && !w.dice.hit(w.rate, aboutFault, about, uint64(now.UnixNano()), 1) {
 		if call.Operation == "Query" {
 			switch roll(2) % 20 {
 			case 0:

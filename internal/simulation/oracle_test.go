@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -138,12 +139,7 @@ func (i *item) wasExpired(n int, now time.Time) bool {
 
 // expiredOnce tells whether any event that was in the item has expired.
 func (i *item) expiredOnce(now time.Time) bool {
-	for _, s := range i.states {
-		if s.event != nil && s.event.expired(now) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(i.states, func(s state) bool { return s.event != nil && s.event.expired(now) })
 }
 
 type itemID struct{ hashKey, id string }
@@ -241,7 +237,7 @@ func (o *oracle) write(n int, w fakedynamodb.Applied) {
 	case e.class != good:
 		o.violated(&o.WrongItem, "event %d is stored, though its class is %d", e.n, e.class)
 		return
-	case !e.belongs(hashKey):
+	case !slices.Contains(e.keys, hashKey):
 		o.violated(&o.WrongItem, "event %d is stored under %q, where it does not belong", e.n, hashKey)
 		return
 	}
@@ -285,15 +281,6 @@ func (e *event) setItem(i *item) {
 	if e.item(i.hashKey) == nil {
 		e.items = append(e.items, i)
 	}
-}
-
-func (e *event) belongs(hashKey string) bool {
-	for _, key := range e.keys {
-		if key == hashKey {
-			return true
-		}
-	}
-	return false
 }
 
 // end looks at the table when all is over.

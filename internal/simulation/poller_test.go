@@ -116,12 +116,7 @@ func (p *poller) run(ctx context.Context) {
 }
 
 func (p *poller) sleep(ctx context.Context, least, most time.Duration, about uint64) {
-	pause := time.NewTimer(p.world.dice.between(least, most, aboutPoller, about, uint64(time.Now().UnixNano())))
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-ctx.Done():
-	}
+	pause(ctx, p.world.dice.between(least, most, aboutPoller, about, uint64(time.Now().UnixNano())))
 }
 
 // lane delivers the records of one lane of a shard, in order.

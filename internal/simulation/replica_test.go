@@ -114,15 +114,6 @@ func (r *replica) BackoffDelay(attempt int, _ error) (time.Duration, error) {
 	return r.world.dice.between(0, min(20*time.Second, time.Second<<attempt), aboutWait, r.id, uint64(time.Now().UnixNano())), nil
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 var errStream = errors.New("the stream does not answer")
 
 // answer is how a stream takes its time, and fails.
@@ -268,7 +259,7 @@ func (r *replica) setAside(fault mes.Fault) error {
 		return nil
 	}
 	w.totals.asides.Add(1)
-	before := strconv.Itoa(0)
+	before := "0"
 	if n, err := strconv.ParseUint(fault.Record.Meta.SequenceNumber, 10, 64); err == nil {
 		before = strconv.FormatUint(n-1, 10)
 	}

@@ -182,6 +182,16 @@ func (w *world) run(ctx context.Context) {
 	w.oracle.end(w.events, time.Now())
 }
 
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // await looks now and then whether something is so.
 func await(ctx context.Context, so func() bool) {
 	for ctx.Err() == nil && !so() {
@@ -252,11 +262,7 @@ func (w *world) garden(ctx context.Context) {
 		}
 	}
 	for n := uint64(0); ; n++ {
-		pause := time.NewTimer(d.between(20*time.Second, 2*time.Minute, n, 1))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if pause(ctx, d.between(20*time.Second, 2*time.Minute, n, 1)); ctx.Err() != nil {
 			return
 		}
 		switch d.below(6, n, 2) {
