@@ -26,9 +26,7 @@ import (
 // A hash key with a gigabyte of events, in a process that may use little: whoever
 // reads it gets a typed error, and the process stays within 128 MiB of what it had.
 func TestPromise16AGigabyteUnderOneKey(t *testing.T) {
-	if _, err := os.Stat("/proc/self/status"); err != nil {
-		t.Skip("only Linux says how much memory a process has")
-	}
+	measures(t)
 	parts := []string{"pages", "dynamodb"}
 	if os.Getenv("MES_HOSTILE_FILE") != "" { // a real file of that size takes a while
 		parts = append(parts, "file")
@@ -50,12 +48,20 @@ const (
 	eventSize = 8 << 10
 )
 
-// play runs a part in a process of its own.
-func play(t *testing.T, name, argument string, environment ...string) {
+// measures skips a test where the memory of a process cannot be told.
+func measures(t *testing.T) {
 	t.Helper()
 	if raceDetector {
 		t.Skip("the race detector's own memory would count: the run without it measures")
 	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("only Linux says how much memory a process has")
+	}
+}
+
+// play runs a part in a process of its own.
+func play(t *testing.T, name, argument string, environment ...string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], argument)
 	cmd.Env = append(append(os.Environ(), part+"="+name), environment...)
 	out, err := cmd.CombinedOutput()
