@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// FunctionARN is what the function is told that it is.
-const FunctionARN = "arn:aws:lambda:us-east-1:123456789012:function:test"
+// functionARN is what the function is told that it is.
+const functionARN = "arn:aws:lambda:us-east-1:123456789012:function:test"
 
 const root = "/2018-06-01/runtime/"
 
@@ -48,11 +48,6 @@ type answer struct {
 	body []byte
 	err  error
 }
-
-// An InvocationError is what a function answers when it fails.
-type InvocationError struct{ Message string } // the JSON that it sent
-
-func (e *InvocationError) Error() string { return "the function failed: " + e.Message }
 
 // Start starts a binary, which has timeout for each invocation. Its output goes to
 // output. env is added to an environment that holds nothing but what Lambda sets.
@@ -98,7 +93,7 @@ func (f *Function) serveNext(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Lambda-Runtime-Aws-Request-Id", i.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
-		header.Set("Lambda-Runtime-Invoked-Function-Arn", FunctionARN)
+		header.Set("Lambda-Runtime-Invoked-Function-Arn", functionARN)
 		header.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0")
 		header.Set("Content-Type", "application/json")
 		_, _ = w.Write(i.payload) // if it does not arrive the invocation fails in time
@@ -119,7 +114,7 @@ func (f *Function) serveAnswer(w http.ResponseWriter, r *http.Request, failed bo
 	w.WriteHeader(http.StatusAccepted)
 	a := answer{body: body}
 	if failed {
-		a = answer{err: &InvocationError{Message: string(body)}}
+		a = answer{err: fmt.Errorf("the function failed: %s", body)}
 	}
 	known.(*invocation).answer <- a
 }

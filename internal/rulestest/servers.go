@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,18 +60,19 @@ func OnServers(t *testing.T, service Service, records []mes.Record, byHand []mes
 	round() // from the beginning: nothing keeps checkpoints here
 	round()
 
-	c := &chaos{}
+	var mu sync.Mutex
+	var published []mes.Event
 	reader := mes.NewListener(store, func(e mes.Event) bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.published = append(c.published, e.Clone())
+		mu.Lock()
+		defer mu.Unlock()
+		published = append(published, e.Clone())
 		return false
 	})
 	require.NoError(t, runner.Listen(t.Context(), runner.Kinesis(client, stream), reader, runner.UntilCaughtUp()))
 	for _, e := range events {
 		ignore = append(ignore, e.Type)
 	}
-	check(t, c.published, want, want, ignore)
+	check(t, published, want, want, ignore)
 	allowed, err := iampolicy.ReadAll("../../dynamostore/doc.go", "../../runner/doc.go", "../../kinesispublisher/doc.go")
 	require.NoError(t, err)
 	require.NoError(t, iampolicy.Compare(allowed, called.Called(), false))
@@ -97,15 +99,14 @@ func serverConfig(t *testing.T) aws.Config {
 	}
 }
 
-// a name is used once.
-func name(t *testing.T) string {
-	t.Helper()
+// name returns a name that nobody has used.
+func name() string {
 	return fmt.Sprintf("mes-test-%d", time.Now().UnixNano())
 }
 
 func provision(t *testing.T, client *dynamodb.Client) string {
 	t.Helper()
-	table := name(t)
+	table := name()
 	require.NoError(t, dynamostore.Provision(t.Context(), client, table))
 	t.Cleanup(func() {
 		_, _ = client.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &table})
@@ -115,7 +116,7 @@ func provision(t *testing.T, client *dynamodb.Client) string {
 
 func createStream(t *testing.T, client *kinesis.Client) string {
 	t.Helper()
-	stream := name(t)
+	stream := name()
 	_, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &stream, ShardCount: aws.Int32(2)})
 	require.NoError(t, err)
 	t.Cleanup(func() {
