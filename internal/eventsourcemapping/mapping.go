@@ -21,22 +21,8 @@ type Shard interface {
 	Read(ctx context.Context, after string, limit int) ([]Record, error)
 }
 
-// Records are a shard in memory.
-type Records []Record
-
-// Read implements [Shard].
-func (r Records) Read(_ context.Context, after string, limit int) ([]Record, error) {
-	begin := 0
-	for i := range r {
-		if after != "" && r[i].SequenceNumber == after {
-			begin = i + 1
-		}
-	}
-	return r[begin:min(begin+limit, len(r))], nil
-}
-
-// MaxPayload is the size of the largest payload, in bytes.
-const MaxPayload = 6 << 20
+// maxPayload is the size of the largest payload, in bytes.
+const maxPayload = 6 << 20
 
 // A Mapping connects shards with a function. Run may be called for several shards at
 // once.
@@ -87,7 +73,7 @@ func (m *Mapping) Run(ctx context.Context, shard Shard) error {
 func fitting(records []Record) int {
 	size := len(payload(nil))
 	for i := range records {
-		if size += len(records[i].JSON) + 1; size > MaxPayload && i > 0 {
+		if size += len(records[i].JSON) + 1; size > maxPayload && i > 0 {
 			return i
 		}
 	}

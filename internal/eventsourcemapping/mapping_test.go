@@ -11,7 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func shard(n int) (records Records) {
+// inMemory is a shard in memory.
+type inMemory []Record
+
+// Read implements [Shard].
+func (r inMemory) Read(_ context.Context, after string, limit int) ([]Record, error) {
+	begin := 0
+	for i := range r {
+		if after != "" && r[i].SequenceNumber == after {
+			begin = i + 1
+		}
+	}
+	return r[begin:min(begin+limit, len(r))], nil
+}
+
+func shard(n int) (records inMemory) {
 	for i := range n {
 		records = append(records, Record{SequenceNumber: fmt.Sprint(i + 8), JSON: []byte(fmt.Sprint(i + 8))})
 	}
@@ -19,7 +33,7 @@ func shard(n int) (records Records) {
 }
 
 // run returns the batches that a function was invoked with, and what was given up.
-func run(t *testing.T, m Mapping, records Records, answer func(call int, batch []int) (string, error)) (batches, given []string) {
+func run(t *testing.T, m Mapping, records inMemory, answer func(call int, batch []int) (string, error)) (batches, given []string) {
 	t.Helper()
 	m.Invoke = func(_ context.Context, payload []byte) ([]byte, error) {
 		var event struct{ Records []int }
@@ -86,7 +100,7 @@ func TestAgainAndTheSizeOfAPayload(t *testing.T) {
 	batches, _ := run(t, m, shard(5), func(int, []int) (string, error) { return "", nil })
 	require.Equal(t, []string{"8 9", "10 11", "10 11", "12"}, batches)
 
-	large := Records{{"1", make([]byte, MaxPayload-100)}, {"2", make([]byte, 200)}, {"3", make([]byte, 2*MaxPayload)}, {"4", nil}}
+	large := inMemory{{"1", make([]byte, maxPayload-100)}, {"2", make([]byte, 200)}, {"3", make([]byte, 2*maxPayload)}, {"4", nil}}
 	require.Equal(t, 1, fitting(large))
 	require.Equal(t, 1, fitting(large[1:]))
 	require.Equal(t, 1, fitting(large[2:]))
