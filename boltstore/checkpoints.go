@@ -9,8 +9,6 @@ import (
 	"github.com/microeventstore/microeventstore/driver"
 )
 
-var _ driver.Checkpoints = (*Table)(nil)
-
 // Checkpoint returns what was set last under a name: see [driver.Checkpoints].
 func (t *Table) Checkpoint(ctx context.Context, name string) (value string, err error) {
 	leave, err := t.enter(ctx)

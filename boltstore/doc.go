@@ -56,9 +56,10 @@
 //
 // # Reading the source
 //
-// open.go and table.go are the life of a table; put.go, query.go, delete.go and
-// sweep.go one operation each. commit.go joins the writes of many goroutines in
-// one transaction. changes.go and consumers.go are the feed. encoding.go says
-// what the bytes are, verify.go checks a file before it is used, and guard.go
-// keeps what bbolt does on a damaged page from reaching the caller.
+// open.go and table.go are the life of a table; put.go, query.go (with page.go),
+// delete.go, sweep.go and checkpoints.go one operation each. commit.go joins the
+// writes of many goroutines in one transaction. changes.go and consumers.go are
+// the feed. encoding.go says what the bytes are, verify.go checks a file before
+// it is used, and guard.go keeps what bbolt does on a damaged page from reaching
+// the caller.
 package boltstore

@@ -13,14 +13,15 @@ import (
 // What the buckets hold. Numbers in keys are big-endian, so that their byte
 // order is their order.
 //
-//	items      item key  = len(hash key) in 2 bytes, hash key, range key
-//	           value     = version, checksum, flags, ttl, timestamp, lengths,
-//	                       id, type, partition key, event, sequence number
-//	ttl        ttl in 8 bytes, item key -> checksum
-//	changes    sequence number in 8 bytes -> version, checksum, kind, time,
-//	                       item key, the value that the change replaced
-//	consumers  name -> version, checksum, acknowledged sequence, last seen
-//	meta       "format" -> formatName
+//	items        item key  = len(hash key) in 2 bytes, hash key, range key
+//	             value     = version, checksum, flags, ttl, timestamp, lengths,
+//	                         id, type, partition key, event, sequence number
+//	ttl          ttl in 8 bytes, item key -> checksum
+//	changes      sequence number in 8 bytes -> version, checksum, kind, time,
+//	                         item key, the value that the change replaced
+//	consumers    name -> version, checksum, acknowledged sequence, last seen
+//	checkpoints  name -> version, checksum, value
+//	meta         "format" -> formatName
 //
 // bbolt keeps a number with every bucket. Here it is the number of entries
 // (items, ttl) or the last sequence number (changes), so that an entry that has
@@ -47,6 +48,9 @@ const (
 	// No record of ours is longer. It keeps a damaged length from being
 	// followed far beyond the record.
 	maxItemKeySize = 2 + driver.MaxHashKeySize + driver.MaxRangeKeySize
+
+	// An item's id and partition key come on top of what its limit counts.
+	maxValueSize = 2*driver.MaxItemSize + maxItemKeySize
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant, but for its type

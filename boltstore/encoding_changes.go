@@ -3,8 +3,6 @@ package boltstore
 import (
 	"encoding/binary"
 	"fmt"
-
-	"github.com/microeventstore/microeventstore/driver"
 )
 
 // The kinds of change, as they are stored.
@@ -73,10 +71,6 @@ func decodeChange(sequence, value []byte) (storedChange, error) {
 	}
 	return c, nil
 }
-
-// maxValueSize bounds the value of an item. Its id and partition key come on top
-// of what the limit of an item counts.
-const maxValueSize = 2*driver.MaxItemSize + maxItemKeySize
 
 // A storedConsumer is how far a consumer has come.
 type storedConsumer struct {

@@ -15,7 +15,8 @@ import (
 // A Table is a table in one file. [Open] makes one. All its methods are safe for
 // use by many goroutines at once; after Close they return [driver.ErrClosed].
 //
-// It implements [driver.Table], [driver.Deleter] and [driver.PutIfAbsent].
+// It implements [driver.Table], [driver.Deleter], [driver.PutIfAbsent] and
+// [driver.Checkpoints].
 type Table struct {
 	path   string
 	config config
@@ -32,7 +33,7 @@ type Table struct {
 	locked  atomic.Bool           // bbolt holds a lock that it will never release
 
 	writer  writer    // of the goroutine that leads the queue
-	pages   sync.Pool // of *found
+	pages   sync.Pool // of *pageBuilder
 	batches sync.Pool // of *batch
 
 	background sync.WaitGroup
@@ -44,6 +45,7 @@ type Table struct {
 }
 
 var (
+	_ driver.Checkpoints = (*Table)(nil)
 	_ driver.Table       = (*Table)(nil)
 	_ driver.Deleter     = (*Table)(nil)
 	_ driver.PutIfAbsent = (*Table)(nil)
