@@ -112,9 +112,9 @@ func (c *Changes) Checkpoint(ctx context.Context, shard string) (position mes.Po
 		return mes.Position{}, err
 	}
 	err = c.table.view(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket(consumersBucket)
-		if bucket == nil {
-			return damaged("a bucket is missing")
+		bucket, err := bucketOf(tx, consumersBucket)
+		if err != nil {
+			return err
 		}
 		consumer, err := decodeConsumer([]byte(c.consumer), bucket.Get([]byte(c.consumer)))
 		if err == nil && consumer.acknowledged > 0 {
@@ -191,9 +191,13 @@ func parsePosition(p mes.Position) (uint64, error) {
 }
 
 func (t *Table) readChanges(ctx context.Context, tx *bbolt.Tx, after uint64, limit int) ([]mes.Change, error) {
-	feed, items := tx.Bucket(changesBucket), tx.Bucket(itemsBucket)
-	if feed == nil || items == nil {
-		return nil, damaged("a bucket is missing")
+	feed, err := bucketOf(tx, changesBucket)
+	if err != nil {
+		return nil, err
+	}
+	items, err := bucketOf(tx, itemsBucket)
+	if err != nil {
+		return nil, err
 	}
 	if after > feed.Sequence() {
 		return nil, ErrInvalidPosition
@@ -371,9 +375,9 @@ func (f *feed) wait(ctx context.Context, after uint64, failed func() error) erro
 
 // readFeedState is what Open reads.
 func (t *Table) readFeedState(tx *bbolt.Tx) error {
-	changes := tx.Bucket(changesBucket)
-	if changes == nil {
-		return damaged("a bucket is missing")
+	changes, err := bucketOf(tx, changesBucket)
+	if err != nil {
+		return err
 	}
 	last := changes.Sequence()
 	oldest := last + 1

@@ -4,8 +4,11 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/microeventstore/microeventstore/driver"
 )
 
 // All writes pass through one queue. Whoever finds nobody at work leads: it
@@ -206,6 +209,12 @@ func (w *writer) end() error {
 		}
 	}
 	return nil
+}
+
+// expired tells whether a TTL has passed: 0 is none.
+func (w *writer) expired(ttl int64) bool {
+	item := driver.Item{TTL: ttl}
+	return item.Expired(time.UnixMilli(w.now))
 }
 
 // alloc returns memory that holds until the transaction has ended: bbolt reads

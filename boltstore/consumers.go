@@ -88,9 +88,9 @@ func (t *Table) acknowledge(ctx context.Context, name string, sequence uint64) e
 }
 
 func (w *writer) consumer(name string) (c storedConsumer, known bool, err error) {
-	bucket := w.tx.Bucket(consumersBucket)
-	if bucket == nil {
-		return c, false, damaged("a bucket is missing")
+	bucket, err := bucketOf(w.tx, consumersBucket)
+	if err != nil {
+		return c, false, err
 	}
 	value := bucket.Get([]byte(name))
 	if value == nil {

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"syscall"
 	"testing"
@@ -22,9 +20,7 @@ import (
 const fullAt = 64 << 10
 
 func TestFullDiskIsNotTheEnd(t *testing.T) {
-	child := exec.Command(os.Args[0], tempPath(t))
-	child.Env = append(os.Environ(), roleVariable+"=fill the disk")
-	out, err := child.CombinedOutput()
+	out, err := child(t, "fill the disk", tempPath(t)).Output()
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, "ok\n", string(out))
 }

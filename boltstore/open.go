@@ -190,6 +190,15 @@ func (t *Table) setUp() error {
 	})
 }
 
+// bucketOf returns one of the buckets that setUp has created.
+func bucketOf(tx *bbolt.Tx, name []byte) (*bbolt.Bucket, error) {
+	bucket := tx.Bucket(name)
+	if bucket == nil {
+		return nil, damaged("a bucket is missing")
+	}
+	return bucket, nil
+}
+
 // syncFolder makes the file's name durable: bbolt syncs what is in the file
 // only. It is done at each Open, since the process that created the file may
 // have died before it could.

@@ -139,7 +139,7 @@ func (w *writer) put(cursor *bbolt.Cursor, b *batch, item *encodedItem) error {
 			return err
 		}
 		switch {
-		case b.onlyAbsent && (stored.ttl == 0 || w.now/1000 < stored.ttl):
+		case b.onlyAbsent && !w.expired(stored.ttl):
 			if !bytes.Equal(stored.event, item.event) {
 				b.conflicts = append(b.conflicts, item.index)
 			}

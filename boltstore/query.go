@@ -49,10 +49,7 @@ func (t *Table) Query(ctx context.Context, query driver.Query) (driver.Page, err
 
 // A cursor is the range key of a page's last item, behind a checksum of the
 // query that it belongs to.
-const (
-	cursorVersion = "1"
-	cursorHead    = len(cursorVersion) + 8
-)
+const cursorVersion = "1"
 
 func cursorPrefix(query *driver.Query) string {
 	sum := crc32.NewIEEE()
@@ -77,9 +74,9 @@ func checkQuery(query *driver.Query) (after string, err error) {
 
 // collect finds the records of the page.
 func (b *pageBuilder) collect(ctx context.Context, tx *bbolt.Tx, query *driver.Query, after string) error {
-	bucket := tx.Bucket(itemsBucket)
-	if bucket == nil {
-		return damaged("a bucket is missing")
+	bucket, err := bucketOf(tx, itemsBucket)
+	if err != nil {
+		return err
 	}
 	b.prefix = appendItemKey(b.prefix[:0], query.HashKey, "")
 	from, to := query.From, query.To

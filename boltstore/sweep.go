@@ -90,7 +90,7 @@ func (w *writer) removeExpired() (removed int, more bool, err error) {
 		if err != nil {
 			return 0, false, err
 		}
-		if expiry := (driver.Item{TTL: ttl}); !expiry.Expired(time.UnixMilli(w.now)) {
+		if !w.expired(ttl) {
 			break
 		}
 		if len(removals) == maxRemovals || size >= maxRemovedBytes {
@@ -169,11 +169,11 @@ func (w *writer) neededFrom() (uint64, error) {
 	if err := w.saveSeen(); err != nil {
 		return 0, err
 	}
-	consumers := w.tx.Bucket(consumersBucket)
-	if consumers == nil {
-		return 0, damaged("a bucket is missing")
+	consumers, err := bucketOf(w.tx, consumersBucket)
+	if err != nil {
+		return 0, err
 	}
-	err := eachConsumer(consumers, func(name []byte, c storedConsumer) error {
+	err = eachConsumer(consumers, func(name []byte, c storedConsumer) error {
 		seen := max(c.seen, w.table.seen.last(string(name)))
 		if time.UnixMilli(w.now).Sub(time.UnixMilli(seen)) < ConsumerLifetime {
 			needed = min(needed, c.acknowledged+1)
