@@ -30,6 +30,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -76,7 +77,7 @@ func run(n int, names []string) error {
 			killer = err.Error()
 		case killer == "":
 			survivors++
-			killer = "SURVIVED"
+			killer = "SURVIVED: " + m.what
 		}
 		fmt.Fprintf(os.Stdout, "%-44s %4.0f s  %s\n", m.name, time.Since(began).Seconds(), killer)
 	}
@@ -98,13 +99,7 @@ func load(names []string) ([]mutant, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		for _, name := range names {
-			if strings.HasPrefix(m.name, name) {
-				mutants = append(mutants, m)
-				break
-			}
-		}
-		if len(names) == 0 {
+		if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(m.name, name) }) {
 			mutants = append(mutants, m)
 		}
 	}
