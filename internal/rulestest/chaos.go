@@ -1,5 +1,6 @@
-// Package rulestest runs a service of rules through everything that a stream and a
-// crash can do to it: for the tests of the examples.
+// Package rulestest is for the tests of the examples: it runs a service of rules
+// through everything that a stream and a crash can do to it, and holds the functions
+// of examples/deploy to their roles.
 package rulestest
 
 import (
