@@ -46,6 +46,16 @@ func data(t testing.TB, event any) []byte {
 	return raw
 }
 
+// meta is where the i-th record or change of a shard comes from.
+func meta(i int) mes.Meta {
+	return mes.Meta{
+		Stream:         "mestest",
+		Shard:          "shardId-000000000000",
+		SequenceNumber: strconv.Itoa(i + 1),
+		Arrived:        time.Now(),
+	}
+}
+
 // Records makes records as a stream would deliver them, in one shard with rising
 // sequence numbers from 1. It takes what [Event] takes, and does not look at it:
 // a string that is no JSON makes a poison record.
@@ -53,15 +63,7 @@ func Records(t testing.TB, events ...any) []mes.Record {
 	t.Helper()
 	records := make([]mes.Record, len(events))
 	for i, event := range events {
-		records[i] = mes.Record{
-			Data: data(t, event),
-			Meta: mes.Meta{
-				Stream:         "mestest",
-				Shard:          "shardId-000000000000",
-				SequenceNumber: strconv.Itoa(i + 1),
-				Arrived:        time.Now(),
-			},
-		}
+		records[i] = mes.Record{Data: data(t, event), Meta: meta(i)}
 	}
 	return records
 }
@@ -80,12 +82,7 @@ func Inserts(t testing.TB, hashKey string, events ...any) []mes.Change {
 			HashKey:  hashKey,
 			RangeKey: e.RangeKey,
 			New:      &e,
-			Meta: mes.Meta{
-				Stream:         "mestest",
-				Shard:          "shardId-000000000000",
-				SequenceNumber: strconv.Itoa(i + 1),
-				Arrived:        time.Now(),
-			},
+			Meta:     meta(i),
 		}
 	}
 	return changes

@@ -44,7 +44,7 @@ func calls(t *testing.T, stdout string) (calls []call) {
 	return calls
 }
 
-// count returns the number in a line of the summary.
+// counted returns the number in a line of the summary.
 func counted(t *testing.T, summary, name string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^` + name + ` +(\d+) `).FindStringSubmatch(summary)

@@ -20,7 +20,7 @@ func showHistory(w io.Writer, m *mes.MicroEventStore) error {
 	out := bufio.NewWriter(w)
 	at := len(m.UpTo(m.Current)) - 1
 	begin, end := max(0, at-around), min(len(m.Events), at+around+1)
-	fmt.Fprintf(out, "%q has %s\n", m.HashKey, count(len(m.Events), "event"))
+	fmt.Fprintf(out, "%q has %s\n", m.HashKey, count(len(m.Events)))
 	if begin > 0 {
 		fmt.Fprintf(out, "      … %d earlier\n", begin)
 	}
@@ -115,9 +115,9 @@ func (s *summary) print(w io.Writer) error {
 	return out.Flush()
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+func count(events int) string {
+	if events == 1 {
+		return "1 event"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d events", events)
 }
