@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -24,7 +23,6 @@ import (
 // A benchCase is one path. The first side is ours, the others are what it is
 // compared with; limit, if there is one, is what nobody can go below.
 type benchCase struct {
-	path     string
 	against  []string
 	sides    []side
 	limit    string
@@ -36,7 +34,7 @@ type benchCase struct {
 	byRate   bool    // what is compared is events per second
 	done     func()
 
-	counts *dynamostore.Table
+	counts *dynamostore.Table // where the events are of a family: it knows how much was left to the SDK
 }
 
 // A bencher makes the cases.
@@ -94,7 +92,7 @@ func (b *bencher) read(family, form string, n int, floor, aim float64) (benchCas
 		return benchCase{}, err
 	}
 	c := benchCase{
-		path: fmt.Sprintf("Query → %d events, %s, %s", n, form, family), events: n, counts: table,
+		events: n, counts: table,
 		against: []string{"SDK, attributevalue, encoding/json"}, floor: []float64{floor}, aim: []float64{aim},
 		limit: "one scan of the events", limiting: oneScan(list),
 	}
@@ -149,7 +147,7 @@ func (b *bencher) save(family, form string, floor, aim [2]float64) (benchCase, e
 		return items, nil
 	}
 	c := benchCase{
-		path: fmt.Sprintf("save 25 events, %s, %s", form, family), events: n, counts: table,
+		events: n, counts: table,
 		against: []string{"25 PutItem", "the SDK's BatchWriteItem"}, floor: floor[:], aim: aim[:],
 	}
 	if family == "1KB" {
@@ -209,7 +207,7 @@ func rangeKeys() (benchCase, error) {
 	buffer := make([]byte, 0, 128)
 	sink := 0
 	return benchCase{
-		path: "range key TimeAndID", events: 1, against: []string{"fmt.Sprintf"}, floor: []float64{10}, aim: []float64{20},
+		events: 1, against: []string{"fmt.Sprintf"}, floor: []float64{10}, aim: []float64{20},
 		sides: []side{
 			func(runs int) error {
 				for range runs {
@@ -239,7 +237,7 @@ func (b *bencher) triggers() (benchCase, error) {
 		return benchCase{}, err
 	}
 	const name = "trigger"
-	store, table, err := b.store(b.client, name)
+	store, _, err := b.store(b.client, name)
 	if err != nil {
 		return benchCase{}, err
 	}
@@ -256,7 +254,7 @@ func (b *bencher) triggers() (benchCase, error) {
 		changes[i] = mes.Change{Kind: mes.Inserted, HashKey: "key", RangeKey: rangeKeyOf(&list[n-fired+i])}
 	}
 	return benchCase{
-		path: "trigger, 100 changes of a key of 1,000", events: fired, counts: table,
+		events:  fired,
 		against: []string{"a Query for each change"}, floor: []float64{100}, aim: []float64{500},
 		sides: []side{
 			func(runs int) error {
@@ -316,7 +314,7 @@ func (b *bencher) savers() (benchCase, error) {
 		return err
 	}
 	return benchCase{
-		path: "64 savers, TLS, 1 ms server", events: n, counts: table, byRate: true,
+		events: n, byRate: true,
 		against: []string{"PutItem, the SDK's transport"}, floor: []float64{3}, aim: []float64{4.8},
 		done: func() { _ = table.Close() },
 		sides: []side{
@@ -374,8 +372,4 @@ func oneScan(list []mes.Event) side {
 		}
 		return nil
 	}
-}
-
-func sequenceNumber(i int) string {
-	return "4959033827149025660855969253836" + strconv.Itoa(1_000_000+i)
 }

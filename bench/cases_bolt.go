@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -49,7 +48,7 @@ func (b *bencher) bolt(family string, n int) (benchCase, error) {
 		return benchCase{}, err
 	}
 	return benchCase{
-		path: fmt.Sprintf("boltstore → %d events, %s", n, family), events: n,
+		events:  n,
 		against: []string{"bbolt, encoding/json"},
 		limit:   "a bare cursor",
 		limiting: func(runs int) error {

@@ -20,6 +20,6 @@
 //	make bench-compare BASE=v0.1.0 against a revision, by benchstat
 //	make capacity                  what saving and reading consumes, for docs/cost.md
 //
-// The first two also write their results to bench/results, as JSON, with the versions
-// of all that took part.
+// "make bench" and "make bench-peer" also write their results to bench/results, as
+// JSON, with the versions of all that took part.
 package main

@@ -65,7 +65,7 @@ func (b *bencher) grow(n, step int, cached bool) (c serverCounts, err error) {
 	}
 	for at := 0; at < n; at += step {
 		fired := list[at : at+step]
-		if err := b.load(name, fired, false); err != nil {
+		if err := b.load(name, fired, ourLayout); err != nil {
 			return c, err
 		}
 		changes := make([]mes.Change, step)

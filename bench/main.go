@@ -124,23 +124,23 @@ func (b *bencher) runAll(s settings) error {
 		costs, err := compare(sides, c.events, s.rounds, s.target)
 		pprof.StopCPUProfile()
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.path, err)
+			return fmt.Errorf("%s: %w", m.path, err)
 		}
 		if c.done != nil {
 			c.done()
 		}
 		if s.gobench {
-			name := strings.NewReplacer(" ", "_", ",", "").Replace(c.path)
+			name := strings.NewReplacer(" ", "_", ",", "").Replace(m.path)
 			fmt.Printf("BenchmarkPath/%s 1 %.1f cpu-ns/event %.3f allocs/event\n", name, costs[0].CPU, costs[0].Allocs)
 			continue
 		}
-		r := result{Path: c.path, Against: c.against, Ours: costs[0], Theirs: costs[1 : 1+len(c.against)], Floors: c.floor, Aims: c.aim, AllocsMax: c.allocs, Limit: c.limit, ByRate: c.byRate}
+		r := result{Path: m.path, Against: c.against, Ours: costs[0], Theirs: costs[1 : 1+len(c.against)], Floors: c.floor, Aims: c.aim, AllocsMax: c.allocs, Limit: c.limit, ByRate: c.byRate}
 		if c.limiting != nil {
 			r.LimitCost = &costs[len(costs)-1]
 		}
-		missed += b.print(&c, &r)
+		missed += r.print()
 		if c.counts != nil {
-			b.fallbacks[c.path] = c.counts
+			b.fallbacks[m.path] = c.counts
 		}
 		results = append(results, r)
 	}
@@ -160,7 +160,8 @@ func (b *bencher) runAll(s settings) error {
 	return nil
 }
 
-func (b *bencher) print(c *benchCase, r *result) (missed int) {
+// print prints the line, and tells how many of its figures are below their floor.
+func (r *result) print() (missed int) {
 	for i, against := range r.Against {
 		of := func(c cost) float64 { return c.CPU }
 		if r.ByRate {
@@ -168,7 +169,7 @@ func (b *bencher) print(c *benchCase, r *result) (missed int) {
 		}
 		ratio := of(r.Theirs[i]) / of(r.Ours)
 		r.Ratios = append(r.Ratios, ratio)
-		path, allocs, limit := c.path, fmt.Sprintf("%.3f", r.Ours.Allocs), ""
+		path, allocs, limit := r.Path, fmt.Sprintf("%.3f", r.Ours.Allocs), ""
 		if r.AllocsMax > 0 && r.Ours.Allocs > r.AllocsMax {
 			allocs += "<"
 			missed++

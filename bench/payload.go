@@ -68,6 +68,21 @@ func eventsOf(family string, n int) ([]mes.Event, error) {
 	return events, nil
 }
 
+// eventsUnder are events of 1 KB under a hash key.
+func eventsUnder(key string, n int) ([]mes.Event, error) {
+	list := make([]mes.Event, n)
+	for i := range list {
+		raw := bytes.Replace(made(i, 4), []byte(`"partitionKey":"key"`), []byte(`"partitionKey":"`+key+`"`), 1)
+		raw = bytes.Replace(raw, []byte(idOf(i)), []byte(idOf(i)+"-"+key), 1)
+		e, err := mes.Parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = e
+	}
+	return list, nil
+}
+
 func idOf(i int) string { return fmt.Sprintf("5a2e9c4e-7725-41e9-8d65-%012d", i) }
 
 // made is an event as a producer writes it, of 1 KB with 4 items.

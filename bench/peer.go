@@ -116,14 +116,14 @@ func (b *bencher) triggerStep(keys, size int, keep func(string, []byte) (string,
 		if err != nil {
 			return peerStep{}, err
 		}
-		if err := errors.Join(b.load(table, list, false), b.load("peer-"+table, list, true)); err != nil {
+		if err := errors.Join(b.load(table, list, ourLayout), b.load("peer-"+table, list, peerLayout)); err != nil {
 			return peerStep{}, err
 		}
 		for i := range 100 / keys {
 			fired = append(fired, list[size-1-i%size])
 		}
 	}
-	file, err := keep(table+".json", changesPayload(fired, true))
+	file, err := keep(table+".json", changesPayload(fired, peerLayout))
 	if err != nil {
 		return peerStep{}, err
 	}
@@ -131,7 +131,7 @@ func (b *bencher) triggerStep(keys, size int, keep func(string, []byte) (string,
 	if err != nil {
 		return peerStep{}, err
 	}
-	payload, seen := changesPayload(fired, false), make(chan int, len(fired))
+	payload, seen := changesPayload(fired, ourLayout), make(chan int, len(fired))
 	handler := lambdahandler.DynamoDB(mes.NewTrigger(store, func(_ context.Context, m *mes.MicroEventStore) error {
 		seen <- len(m.Events)
 		return nil
@@ -302,16 +302,16 @@ func (b *bencher) growing(directory string) ([]peerStep, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := b.load("peer-grow", sized, true); err != nil {
+		if err := b.load("peer-grow", sized, peerLayout); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(directory, file), changesPayload(sized[n-every:], true), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(directory, file), changesPayload(sized[n-every:], peerLayout), 0o600); err != nil {
 			return nil, err
 		}
 		payloads = append(payloads, file)
-		ours = append(ours, changesPayload(list[n-every:n], false))
+		ours = append(ours, changesPayload(list[n-every:n], ourLayout))
 	}
-	step := func(name string, opts ...mes.TriggerOption) (peerStep, error) {
+	step := func(name string, opts ...mes.TriggerOption) peerStep {
 		round := 0
 		return peerStep{
 			Name: name, Kind: "trigger", Table: "peer-grow", Payloads: payloads, Repeat: 1, Warm: 0, events: most,
@@ -324,7 +324,7 @@ func (b *bencher) growing(directory string) ([]peerStep, error) {
 				}
 				handler := lambdahandler.DynamoDB(mes.NewTrigger(store, func(context.Context, *mes.MicroEventStore) error { return nil }, opts...))
 				for i := range ours {
-					if err := b.load(table, list[i*every:(i+1)*every], false); err != nil {
+					if err := b.load(table, list[i*every:(i+1)*every], ourLayout); err != nil {
 						return err
 					}
 					if _, err := handler.Invoke(b.ctx, ours[i]); err != nil {
@@ -333,12 +333,10 @@ func (b *bencher) growing(directory string) ([]peerStep, error) {
 				}
 				return nil
 			},
-		}, nil
+		}
 	}
-	plain, err := step("trigger, a key that grows to 800 events")
-	if err != nil {
-		return nil, err
-	}
-	cached, err := step("the same, WithHistoryCache", mes.WithHistoryCache(64<<20, time.Millisecond)) // the events are as far apart
-	return []peerStep{plain, cached}, err
+	return []peerStep{
+		step("trigger, a key that grows to 800 events"),
+		step("the same, WithHistoryCache", mes.WithHistoryCache(64<<20, time.Millisecond)), // the events are as far apart
+	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 )
@@ -51,9 +52,7 @@ func startNode(ctx context.Context, endpoint, directory string) (*node, error) {
 	if err := n.answer(&versions); err != nil {
 		return nil, errors.Join(err, n.stop())
 	}
-	for name, version := range versions {
-		n.versions[name] = version
-	}
+	maps.Copy(n.versions, versions)
 	return n, nil
 }
 

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	mes "github.com/microeventstore/microeventstore"
 )
 
 // The stub server speaks as much of DynamoDB's API as the benchmarks call: it
@@ -96,6 +98,36 @@ func startServer() (plain, secure string, stop func(), err error) {
 		*to = lines.Text()
 	}
 	return plain, secure, stop, nil
+}
+
+// load puts items into the stub as they are.
+func (b *bencher) load(table string, list []mes.Event, image layout) error {
+	for begin := 0; begin < len(list); begin += 25 {
+		var body strings.Builder
+		fmt.Fprintf(&body, `{"RequestItems":{%q:[`, table)
+		for i := begin; i < min(begin+25, len(list)); i++ {
+			if i > begin {
+				body.WriteByte(',')
+			}
+			_, whole := image(&list[i])
+			body.WriteString(`{"PutRequest":{"Item":{` + whole + `}}}`)
+		}
+		body.WriteString(`]}}`)
+		request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.plain, strings.NewReader(body.String()))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("X-Amz-Target", "DynamoDB_20120810.BatchWriteItem")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New("the stub refuses an item")
+		}
+	}
+	return nil
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -196,7 +228,7 @@ type stringValue struct{ S string }
 func (s *server) keep(table string, item json.RawMessage) error {
 	var keys struct {
 		PartitionKey, EventID stringValue
-		PK, SK, Data          stringValue
+		PK, Data              stringValue
 	}
 	if err := json.Unmarshal(item, &keys); err != nil {
 		return err
