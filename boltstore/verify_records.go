@@ -28,10 +28,10 @@ func (v *verifier) checkBuckets(buckets map[string]bucketHeader) error {
 	var next uint64
 	checks := []struct {
 		name     []byte
-		visit    visit
+		check    func(key, value []byte) error
 		optional bool
 	}{
-		{name: itemsBucket, visit: func(key, value []byte, _ bool) error {
+		{name: itemsBucket, check: func(key, value []byte) error {
 			item, err := decodeItem(key, value)
 			counts.items++
 			if item.ttl != 0 {
@@ -39,12 +39,12 @@ func (v *verifier) checkBuckets(buckets map[string]bucketHeader) error {
 			}
 			return err
 		}},
-		{name: ttlBucket, visit: func(key, value []byte, _ bool) error {
+		{name: ttlBucket, check: func(key, value []byte) error {
 			_, _, err := splitTTLKey(key, value)
 			counts.ttl++
 			return err
 		}},
-		{name: changesBucket, visit: func(key, value []byte, _ bool) error {
+		{name: changesBucket, check: func(key, value []byte) error {
 			change, err := decodeChange(key, value)
 			if err == nil && counts.changes > 0 && change.sequence != next {
 				err = damaged("a change is missing")
@@ -53,18 +53,18 @@ func (v *verifier) checkBuckets(buckets map[string]bucketHeader) error {
 			counts.changes++
 			return err
 		}},
-		{name: consumersBucket, visit: func(key, value []byte, _ bool) error {
+		{name: consumersBucket, check: func(key, value []byte) error {
 			_, err := decodeConsumer(key, value)
 			return err
 		}},
-		{name: checkpointsBucket, optional: true, visit: func(key, value []byte, _ bool) error {
+		{name: checkpointsBucket, optional: true, check: func(key, value []byte) error {
 			_, err := openRecord(key, value)
 			return err
 		}},
 	}
-	for _, check := range checks {
-		bucket, ok := buckets[string(check.name)]
-		if !ok && check.optional {
+	for _, records := range checks {
+		bucket, ok := buckets[string(records.name)]
+		if !ok && records.optional {
 			continue
 		}
 		if !ok {
@@ -74,7 +74,7 @@ func (v *verifier) checkBuckets(buckets map[string]bucketHeader) error {
 			if isBucket {
 				return damaged("a bucket where a record should be")
 			}
-			return check.visit(key, value, false)
+			return records.check(key, value)
 		}); err != nil {
 			return err
 		}
