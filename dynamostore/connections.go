@@ -18,6 +18,11 @@ const idleConnections = 100
 // that of the SDK's client and of net/http's.
 const idleTime = 90 * time.Second
 
+// writeBuffer is how many bytes of a request a connection puts together before it sends
+// them. That is room for 25 events of 1 KB. net/http has 4 KB by itself, and for a longer
+// request makes two system calls or more and a buffer of 32 KB, each time.
+const writeBuffer = 64 << 10
+
 // A connector gives calls an HTTP client that follows no redirections and keeps as
 // many idle connections as there are calls at once, where the client that they have
 // is of a kind that can be changed. The zero value gives them what they have.
@@ -70,6 +75,9 @@ func widen(t *http.Transport, n int) {
 	}
 	if t.IdleConnTimeout == 0 {
 		t.IdleConnTimeout = idleTime
+	}
+	if t.WriteBufferSize == 0 {
+		t.WriteBufferSize = writeBuffer
 	}
 }
 

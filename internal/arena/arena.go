@@ -13,7 +13,7 @@ import "strings"
 const (
 	firstText  = 512
 	mostText   = 64 << 10
-	growText   = 16 // strings are not cleared first, so room for them costs little
+	growText   = 4
 	firstBytes = 4 << 10
 	mostBytes  = 512 << 10
 	growBytes  = 4
