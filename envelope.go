@@ -2,6 +2,7 @@ package microeventstore
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
@@ -136,6 +137,26 @@ func (env *envelope) recognise() form {
 		return eventBridge
 	}
 	return plain
+}
+
+// says tells whether an event of this envelope would be the given one, as far as its
+// bytes decide that. It is false where it takes more than to compare bytes: [envelope.event]
+// then has to tell.
+func (env *envelope) says(e *Event) bool {
+	if env.form != plain || e.ID == "" || !stands(env.of(env.id), e.ID) || !stands(env.of(env.typ), e.Type) || !stands(env.of(env.partitionKey), e.PartitionKey) {
+		return false
+	}
+	at, err := env.when()
+	return err == nil && at.Equal(e.Timestamp)
+}
+
+// stands tells whether a value is a string that is written as the text that it stands
+// for, or whether there is none and the text is empty.
+func stands(value []byte, text string) bool {
+	if value == nil {
+		return text == ""
+	}
+	return isString(value) && string(value[1:len(value)-1]) == text && strings.IndexByte(text, '\\') < 0
 }
 
 // payload returns what the envelope is wrapped around, nil for a plain event.

@@ -35,22 +35,10 @@ func (t *Table) batchCodec(chunk []write) *batchCodec {
 	if !t.own || t.deaf.Load() {
 		return nil
 	}
-	size := len(t.name) + 100
-	for i := range chunk {
-		if chunk[i].body == nil {
-			return nil
-		}
-		size += len(chunk[i].body) + 1
+	body := t.requestOf(chunk)
+	if body == nil {
+		return nil
 	}
-	body := append(make([]byte, 0, size), `{"RequestItems":{`...)
-	body = append(appendSDKText(body, t.name), `:[`...)
-	for i := range chunk {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, chunk[i].body...)
-	}
-	body = append(body, `]},"ReturnConsumedCapacity":"TOTAL"}`...)
 	return &batchCodec{
 		table: t.name,
 		body:  body,

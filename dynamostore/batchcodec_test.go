@@ -60,7 +60,7 @@ func agreeOnItem(t testing.TB, table *Table, item *driver.Item) bool {
 	}
 	require.NoError(t, err, "the codec writes what is refused otherwise")
 	require.Equal(t, itemSize(want), size)
-	chunk := []write{{item: item, body: body}}
+	chunk := []write{{item: item, writer: &requestWriter{text: body}, end: len(body)}}
 	codec := table.batchCodec(chunk)
 	var got, sdk sentBatch
 	strict(t, codec.body, &got)

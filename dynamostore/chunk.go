@@ -25,8 +25,12 @@ type write struct {
 	request types.WriteRequest // for the SDK; none where there is item
 	wire    int                // the most bytes that it takes in a request
 
-	item *driver.Item // what body puts
-	body []byte       // the request as it is sent, if the codec has written it
+	item       *driver.Item   // what is put, if the codec has written it:
+	writer     *requestWriter // in its text
+	begin, end int            // at these bytes
+
+	whole                int // how many writes the request has that begins with this one; 0 for none,
+	wholeBegin, wholeEnd int // and where it stands
 }
 
 // forSDK returns the request for the SDK to write.

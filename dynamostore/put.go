@@ -32,35 +32,29 @@ func (t *Table) Put(ctx context.Context, items []driver.Item) error {
 	defer end()
 	var failed failures
 	writes := make([]write, 0, len(items))
-	codec := t.own && !t.deaf.Load()
-	writer := itemWriter{layout: &t.layout}
-	var bodies []byte
-	if codec {
-		kept, room := t.caller.room(roomFor(items))
-		bodies = room
-		defer func() { t.caller.keep(kept, bodies) }() // the requests that were sent have copies
+	var writer *requestWriter
+	if t.own && !t.deaf.Load() {
+		writer = t.newRequestWriter(items)
 	}
 	for i := range items {
 		w := write{index: i, key: itemKey{items[i].HashKey, items[i].RangeKey}}
-		if codec {
-			begin := len(bodies)
-			var ok bool
-			if bodies, _, ok = writer.put(bodies, &items[i]); ok {
-				w.item, w.body = &items[i], bodies[begin:len(bodies):len(bodies)]
-				w.wire = len(w.body) + 1
-				writes = append(writes, w)
+		if writer == nil || !writer.put(&items[i], &w) {
+			item, wire, err := t.encode(&items[i])
+			if err != nil {
+				failed.add(i, err)
 				continue
 			}
-			bodies = bodies[:begin]
+			w.key, _ = t.layout.keyOf(item)
+			w.request, w.wire = types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}, wire
 		}
-		item, wire, err := t.encode(&items[i])
-		if err != nil {
-			failed.add(i, err)
-			continue
-		}
-		w.key, _ = t.layout.keyOf(item)
-		w.request, w.wire = types.WriteRequest{PutRequest: &types.PutRequest{Item: item}}, wire
 		writes = append(writes, w)
+		if writer != nil {
+			writer.added(writes)
+		}
+	}
+	if writer != nil {
+		writer.finish(writes)
+		t.grown(writer, items)
 	}
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
@@ -82,15 +76,6 @@ func (t *Table) Put(ctx context.Context, items []driver.Item) error {
 		writes = again
 	}
 	return failed.err()
-}
-
-// roomFor is about how many bytes the requests for some items take.
-func roomFor(items []driver.Item) int {
-	room := 0
-	for i := range items {
-		room += 256 + len(items[i].HashKey) + len(items[i].RangeKey) + len(items[i].Event) + len(items[i].Event)/5
-	}
-	return room
 }
 
 // encode returns an item as it is to be stored, if DynamoDB can take it.

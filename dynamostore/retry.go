@@ -31,7 +31,6 @@ type caller struct {
 	waits          backoff.Policy
 	unheard        bool       // maxAttempts also counts, whatever the deadline, where there is no answer
 	bodies         *sync.Pool // of *[]byte; see link
-	writes         *sync.Pool // of *[]byte; see room
 	connector      connector
 }
 
@@ -41,28 +40,6 @@ func newCaller(c *config) caller {
 		maxAttempts:    c.maxAttempts,
 		waits:          backoff.Policy{First: firstWait, Most: mostWait},
 		bodies:         new(sync.Pool),
-		writes:         new(sync.Pool),
-	}
-}
-
-// room returns an empty slice with room for n bytes, and what to give to keep when
-// nobody needs its memory any more.
-func (c *caller) room(n int) (kept *[]byte, room []byte) {
-	kept, ok := c.writes.Get().(*[]byte)
-	if !ok {
-		kept = new([]byte)
-	}
-	if cap(*kept) < n {
-		return kept, make([]byte, 0, n)
-	}
-	return kept, (*kept)[:0]
-}
-
-// keep keeps the memory of a slice for the next one that needs room.
-func (c *caller) keep(kept *[]byte, b []byte) {
-	if cap(b) <= mostKept {
-		*kept = b[:0]
-		c.writes.Put(kept)
 	}
 }
 
@@ -78,7 +55,7 @@ func checkContext(ctx context.Context) error {
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	margin := max(0, min(maxMargin, time.Until(deadline)/10))
 	return context.WithDeadline(ctx, deadline.Add(-margin))

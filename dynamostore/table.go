@@ -22,6 +22,7 @@ type Table struct {
 	caller caller
 	own    bool        // see Codec
 	deaf   atomic.Bool // the client does not send what the codec writes
+	growth atomic.Int64
 	counts codecCounts
 
 	// A Store sees to it that each of its own keys has one write under way. In a
