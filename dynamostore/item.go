@@ -16,6 +16,7 @@ import (
 // then DynamoDB puts nothing in the change stream.
 type layout struct {
 	names     AttributeNames
+	wire      wireNames
 	threshold int
 	asMap     bool
 	compressor
@@ -28,7 +29,7 @@ type layout struct {
 
 func newLayout(c *config) layout {
 	return layout{
-		names: c.names, threshold: c.threshold, asMap: c.asMap, compressor: newCompressor(c.dictionaries...),
+		names: c.names, wire: newWireNames(&c.names), threshold: c.threshold, asMap: c.asMap, compressor: newCompressor(c.dictionaries...),
 		lambdaStream: c.lambdaStream, expire: c.expire,
 	}
 }

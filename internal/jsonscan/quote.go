@@ -12,6 +12,9 @@ const deletes = 0x7f * ones
 // quoteRoom is more than [AppendQuoted] writes between two looks at the room that is left.
 const quoteRoom = 24
 
+// Quotables is [Specials] for what [AppendQuoted] does not write as it is.
+func Quotables(x uint64) uint64 { return (Specials(x) | ((x ^ deletes) - ones)) & highBits }
+
 // AppendQuoted appends a text as a JSON string, with its quotes, as the AWS SDK
 // writes it: it escapes what it must, and U+007F, U+2028 and U+2029. It is false for what
 // is not UTF-8.
@@ -29,7 +32,7 @@ func AppendQuoted(dst, s []byte) ([]byte, bool) {
 			}
 			x := binary.LittleEndian.Uint64(s[i : i+8 : i+8])
 			binary.LittleEndian.PutUint64(to[n:], x)
-			marks := (Specials(x) | ((x ^ deletes) - ones)) & highBits
+			marks := Quotables(x)
 			if marks == 0 {
 				i += 8
 				n += 8
