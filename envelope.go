@@ -58,7 +58,7 @@ func (env *envelope) read() error {
 		if !ok {
 			break
 		}
-		env.set(m.Name, m.NameEnd, m.Escaped, span{m.Value, m.End})
+		env.set(m.Name, m.NameEnd, span{m.Value, m.End})
 	}
 	if err := members.Err(); err != nil {
 		return err
@@ -71,24 +71,22 @@ func (env *envelope) read() error {
 func (env *envelope) outlined(places []jsonscan.Place) {
 	for i := range places {
 		p := &places[i]
-		escaped := bytes.IndexByte(env.raw[p.Name:p.NameEnd], '\\') >= 0
-		env.set(int(p.Name), int(p.NameEnd), escaped, span{int(p.Value), int(p.End)})
+		env.set(int(p.Name), int(p.NameEnd), span{int(p.Value), int(p.End)})
 	}
 	env.form = env.recognise()
 }
 
 // set keeps a member, if it is one of those that say what an event is.
-func (env *envelope) set(begin, end int, escaped bool, value span) {
+func (env *envelope) set(begin, end int, value span) {
 	name := env.raw[begin:end]
-	if escaped {
+	member := env.member(name)
+	if member == nil && bytes.IndexByte(name, '\\') >= 0 {
 		var buf [32]byte // the longest name below has 12 bytes
-		unescaped, ok := jsonscan.AppendUnquoted(buf[:0], name)
-		if !ok {
-			return
+		if unescaped, ok := jsonscan.AppendUnquoted(buf[:0], name); ok {
+			member = env.member(unescaped)
 		}
-		name = unescaped
 	}
-	if member := env.member(name); member != nil {
+	if member != nil {
 		*member = value
 		if env.raw[value.begin] == 'n' { // null
 			*member = span{}

@@ -145,6 +145,10 @@ func (t *Table) each(n int, do func(i int)) {
 // writeAll makes all writes; failed takes those that it could not make.
 func (t *Table) writeAll(ctx context.Context, writes []write, failed *failures) {
 	chunks := chunksOf(writes)
+	if len(chunks) == 1 { // as most are: nobody else would meet the error
+		_ = t.writeChunk(ctx, chunks[0], failed)
+		return
+	}
 	var mu sync.Mutex
 	var hopeless error
 	t.each(len(chunks), func(i int) {
