@@ -121,6 +121,7 @@ func FuzzParse(f *testing.F) {
 
 		if err == nil {
 			require.Equal(t, raw, []byte(got.Raw))
+			requireSaysOnly(t, raw, got)
 			for _, s := range []string{got.ID, got.Type, got.PartitionKey} {
 				require.True(t, utf8.ValidString(s))
 			}
@@ -138,6 +139,31 @@ func FuzzParse(f *testing.F) {
 			require.Equal(t, want, got, "%q", raw)
 		}
 	})
+}
+
+// requireSaysOnly sees that an envelope says of no event that it is the one which was
+// parsed when it is another one.
+func requireSaysOnly(t *testing.T, raw []byte, parsed Event) {
+	t.Helper()
+	env := envelope{raw: raw}
+	require.NoError(t, env.read())
+	others := []Event{{}, parsed}
+	for _, text := range []string{parsed.ID + "x", parsed.Type, parsed.PartitionKey, string(env.of(env.id)), string(env.of(env.typ)), string(env.of(env.partitionKey))} {
+		text = strings.Trim(text, `"`) // as it is written
+		for i := range 3 {
+			other := parsed
+			*[]*string{&other.ID, &other.Type, &other.PartitionKey}[i] = text
+			others = append(others, other)
+		}
+	}
+	later := parsed
+	later.Timestamp = later.Timestamp.Add(time.Millisecond)
+	for i, other := range append(others, later) {
+		if env.says(&other) {
+			other.Raw, other.Timestamp = parsed.Raw, other.Timestamp.In(parsed.Timestamp.Location())
+			require.Equal(t, parsed, other, "%d: %q", i, raw)
+		}
+	}
 }
 
 // requireQuiet holds an error of Parse to a fixed set of words and numbers: with

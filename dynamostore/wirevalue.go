@@ -270,8 +270,9 @@ func binaryOf(to, b []byte, i int) ([]byte, int, bool) {
 		return to, i, false
 	}
 	// With an escape in it this is no base64, and not worth more care.
+	begin := len(to)
 	to, err := base64.StdEncoding.AppendDecode(to, b[i:i+n])
-	if err != nil || bytes.ContainsAny(b[i:i+n], "\r\n") {
+	if err != nil || base64.StdEncoding.EncodedLen(len(to)-begin) != n { // there are line breaks in it
 		return to, i, false
 	}
 	return to, i + n + 1, true
