@@ -119,9 +119,12 @@ type queryCodec struct {
 	items []driver.Item
 }
 
-// install is an option of one call. A protocol that is not the one that the codec
-// speaks stays.
+// install is an option of one call, to be applied after the link's. A protocol that is
+// not the one that the codec speaks stays.
 func (c *queryCodec) install(o *dynamodb.Options) {
+	if link, ok := o.HTTPClient.(*link); ok {
+		link.bodies = c.bodies
+	}
 	if protocol, ok := o.Protocol.(*awsjson.Protocol); ok {
 		c.ClientProtocol = protocol
 		o.Protocol = c

@@ -229,3 +229,18 @@ type deaf struct{ API }
 func (d deaf) Query(ctx context.Context, input *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	return d.API.Query(ctx, input)
 }
+
+// Whoever takes the room for an answer gives it back: only a Query that we read ourselves.
+func TestOnlyQueriesTakeTheRoomForAnswers(t *testing.T) {
+	table := new(stub).table()
+	failed := table.caller.attempt(t.Context(), "Query", func(_ context.Context, opt func(*dynamodb.Options)) error {
+		var o dynamodb.Options
+		opt(&o)
+		require.Nil(t, o.HTTPClient.(*link).bodies)
+		codec := queryCodec{layout: &table.layout, bodies: table.caller.bodies}
+		codec.install(&o)
+		require.Same(t, table.caller.bodies, o.HTTPClient.(*link).bodies)
+		return nil
+	})
+	require.Nil(t, failed)
+}

@@ -54,7 +54,7 @@ func (t *Table) Put(ctx context.Context, items []driver.Item) error {
 	}
 	if writer != nil {
 		writer.finish(writes)
-		t.grown(writer, items)
+		t.grown(writer)
 	}
 	ctx, cancel := withMargin(ctx)
 	defer cancel()

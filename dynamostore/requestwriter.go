@@ -5,12 +5,15 @@ import (
 )
 
 // A requestWriter writes the items of a Put one behind the other, as whole requests of as
-// many as one request takes, so that they are sent from where they are. Its memory is
-// not used again: net/http may still read a request when the answer has come.
+// many as one request takes, so that they are sent from where they are: all are there
+// before the first is sent. Its memory is not used again: net/http may still read a
+// request when the answer has come.
 type requestWriter struct {
 	items  itemWriter
 	before []byte // a request, up to its items
 	text   []byte // all requests
+
+	events, besides int // how many bytes the events have, and about how many the rest takes
 
 	begin  int  // of the request that is being written,
 	writes int  // how many writes it has,
@@ -26,31 +29,33 @@ func (t *Table) newRequestWriter(items []driver.Item) *requestWriter {
 	w.before = append(make([]byte, 0, len(t.name)+32), `{"RequestItems":{`...)
 	w.before = append(appendSDKText(w.before, t.name), `:[`...)
 
-	// By how much an event grows depends on what the events are like, and on the layout.
-	growth := max(t.growth.Load(), usualGrowth)
-	room := int64(len(items)/maxChunkWrites+1) * int64(len(w.before)+len(afterItems))
-	for i := range items {
-		room += 256 + int64(len(items[i].HashKey)+len(items[i].RangeKey)) + int64(len(items[i].Event))*growth>>growthBits
+	growth := t.growth.Load()
+	if growth == 0 {
+		growth = usualGrowth
 	}
-	w.text = make([]byte, 0, room)
+	w.besides = (len(items)/maxChunkWrites + 1) * (len(w.before) + len(afterItems))
+	for i := range items {
+		w.besides += 256 + len(items[i].HashKey) + len(items[i].RangeKey)
+		w.events += len(items[i].Event)
+	}
+	w.text = make([]byte, 0, w.besides+int(int64(w.events)*growth>>growthBits))
 	return w
 }
 
-// usualGrowth is how many bytes of a request there are for each byte of an event that is
-// stored as text, in 1024ths.
+// How many bytes of a request there are for each byte of an event, in 1024ths, depends
+// on the layout and on what the events are like. As text it is usualGrowth. What takes
+// more than mostGrowth gets its room when it is needed.
 const (
 	growthBits  = 10
 	usualGrowth = 6 << growthBits / 5
+	mostGrowth  = 3 << growthBits
 )
 
-// grown notes by how much the events have grown.
-func (t *Table) grown(w *requestWriter, items []driver.Item) {
-	events := 0
-	for i := range items {
-		events += len(items[i].Event)
-	}
-	if cap(w.text) > 0 && events > 0 {
-		t.growth.Store(min(int64(len(w.text))<<growthBits/int64(events), 8<<growthBits))
+// grown notes by how much the events have grown, if there was more of them than of what
+// is written besides.
+func (t *Table) grown(w *requestWriter) {
+	if w.events > w.besides {
+		t.growth.Store(min(max(0, int64(len(w.text)-w.besides)<<growthBits/int64(w.events))+1, mostGrowth))
 	}
 }
 

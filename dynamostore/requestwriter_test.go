@@ -21,7 +21,7 @@ func written(table *Table, items []driver.Item) []write {
 		w.added(writes)
 	}
 	w.finish(writes)
-	table.grown(w, items)
+	table.grown(w)
 	return writes
 }
 
@@ -81,7 +81,7 @@ func TestRequestsThatTheSDKWrites(t *testing.T) {
 // The room for a Put follows from the ones before: what is written need not be moved.
 func TestRoomForRequests(t *testing.T) {
 	table := new(stub).table(AsMap())
-	items := eventItems(25, `{`+strings.Repeat(`"a":[1,2,3],`, 1)+`"b":{"c":1,"d":[true,false,null]}}`)
+	items := eventItems(25, `{"a":[`+strings.Repeat(`"abc",`, 100)+`1],"b":{"c":1,"d":[true,false,null]}}`)
 	written(table, items)
 	require.Greater(t, table.growth.Load(), int64(usualGrowth), "a map is far longer than its text")
 	w := table.newRequestWriter(items)
@@ -95,6 +95,24 @@ func TestRoomForRequests(t *testing.T) {
 	}
 	w.finish(writes)
 	require.Equal(t, room, cap(w.text))
-	written(table, eventItems(1, ``))
 	require.Positive(t, cap(table.newRequestWriter(nil).text))
+}
+
+// What was put before decides only what is put the same way: a little of it says nothing,
+// and no room is many times what is put.
+func TestRoomIsBounded(t *testing.T) {
+	large := eventItems(100, `{"a":"`+strings.Repeat("b", 10_000)+`"}`)
+	room := func(table *Table) int { return cap(table.newRequestWriter(large).text) }
+	for _, first := range []string{``, `{}`, `{"a":"b"}`} {
+		table := new(stub).table()
+		want := room(table)
+		written(table, eventItems(1, first))
+		require.Equal(t, want, room(table), "after an event %q", first)
+	}
+	table := new(stub).table()
+	written(table, eventItems(25, `{"a":"`+strings.Repeat("\\\"", 5_000)+`"}`))
+	require.LessOrEqual(t, room(table), 35*100*1_000, "after events that are nothing but quotes")
+	table = new(stub).table(WithCompression(1_000))
+	written(table, large)
+	require.Less(t, room(table), 100*1_000, "a tenth of what is compressed to less")
 }

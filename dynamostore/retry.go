@@ -30,7 +30,7 @@ type caller struct {
 	maxAttempts    int
 	waits          backoff.Policy
 	unheard        bool       // maxAttempts also counts, whatever the deadline, where there is no answer
-	bodies         *sync.Pool // of *[]byte; see link
+	bodies         *sync.Pool // of *[]byte, for the answers that a queryCodec reads
 	connector      connector
 }
 
@@ -82,7 +82,7 @@ func (c *caller) do(ctx context.Context, operation string, r request) error {
 func (c *caller) attempt(ctx context.Context, operation string, r request) *Error {
 	attempt, cancel := context.WithTimeout(ctx, c.attemptTimeout)
 	defer cancel()
-	link := link{bodies: c.bodies, connect: &c.connector}
+	link := link{connect: &c.connector}
 	err := protect(func() error { return r(attempt, link.install) })
 	switch {
 	case err == nil:

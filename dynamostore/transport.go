@@ -33,7 +33,7 @@ func (e *answerError) Unwrap() error { return e.err }
 // It makes up for what the two of them leave open: see the package comment.
 type link struct {
 	next    dynamodb.HTTPClient
-	bodies  *sync.Pool // room for answers, which the codec gives back; may be nil
+	bodies  *sync.Pool // room for answers; nil unless there is a codec, which gives it back
 	connect *connector
 	body    []byte // the request's, where the codec has written it
 	applied bool   // the client took our options

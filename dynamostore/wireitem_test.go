@@ -37,6 +37,29 @@ func TestItemsThatAreWrittenAlike(t *testing.T) {
 	}
 }
 
+// An attribute of somebody else that is a map is no event: it leaves alone what is known of
+// the events before and behind it, however they are stored.
+func TestPromise14MapsOfOthersAreNoEvents(t *testing.T) {
+	table := new(stub).table()
+	var items []string
+	for _, event := range []string{`{"M":{"id":{"S":"1"},"type":{"S":"t"}}}`, `{"S":"{\"x\":1,\"id\":\"2\",\"type\":\"order-paid\"}"}`, `{"B":"` + packedEvent(`{"id":"3"}`) + `"}`} {
+		items = append(items, itemOf(event))
+		for _, other := range []string{
+			`"owner":{"M":{"id":{"S":"9\",\"type\":\"t"}}}`, `"owner":{"M":{"region":{"S":"eu"},"zone":{"S":"a"}}}`, `"owner":{"M":{"no":{"S":"` + strings.Repeat("x", 48) + `"}}}`,
+			`"owner":{"L":[{"M":{"no":{"S":"x"}}}]}`,
+		} {
+			items = append(items, strings.Replace(itemOf(event), `,"type"`, `,`+other+`,"type"`, 1), strings.Replace(itemOf(event), `{`, `{`+other+`,`, 1))
+		}
+	}
+	for _, first := range items {
+		for _, second := range items {
+			for _, third := range items[:3] {
+				require.True(t, agreeOnAnswer(t, table, answerOf(first, second, third, second)))
+			}
+		}
+	}
+}
+
 func TestMostItemsFitTheMould(t *testing.T) {
 	for _, event := range []string{`{"S":"{\"id\":\"1\"}"}`, `{"M":{"id":{"S":"1"}}}`, `{"B":"` + packedEvent(`{}`) + `"}`} {
 		text := []byte(`[` + strings.Repeat(strings.Replace(itemOf(event), `{`, `{"more":{"L":[{"N":"1"}]},`, 1)+`,`, 10))

@@ -48,7 +48,7 @@ func (w *wireWalker) renderMap(to, b []byte, i, depth int) ([]byte, int, bool) {
 			if ok = sorted; !sorted {
 				ok = w.sort(to, open, members)
 			}
-			if depth == 1 {
+			if depth == 1 && w.places != nil {
 				w.place(open, members, sorted)
 			}
 			w.members = w.members[:outside]

@@ -14,7 +14,7 @@ import (
 // holds it to that.
 type wireWalker struct {
 	members []wireMember     // of the maps that are open
-	places  []jsonscan.Place // those of the outermost map's members
+	places  []jsonscan.Place // room for those of the outermost map's members; nil if nobody needs them
 	sorting []byte
 	order   []int
 	skipped []byte
@@ -100,6 +100,7 @@ func (w *wireWalker) skip(b []byte, i int) (int, bool) {
 		}
 		return closed(b, at)
 	}
+	w.places = nil // what is behind those of the last event is another one's by now
 	w.skipped, at, ok = w.render(w.skipped[:0], b, i, 1)
 	return at, ok
 }
