@@ -26,9 +26,10 @@ type MicroEventStore struct {
 	Changes []Change
 
 	// Events is the history, Current among it unless Current was removed. All
-	// calls for one hash key in one batch share it, so it must not be changed;
-	// appending to it is safe. It holds what was there when the batch was read,
-	// not what the handler has saved since.
+	// calls for one hash key in one batch share it, and with [WithHistoryCache]
+	// those of later batches, so it must not be changed; appending to it is safe.
+	// It holds what was there when the batch was read, not what the handler has
+	// saved since.
 	Events []Event
 
 	types *typeIndex // of Events, as long as nobody has exchanged them

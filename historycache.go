@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/microeventstore/microeventstore/driver"
 )
 
 // WithHistoryCache makes a trigger keep histories between two calls, so that in a
@@ -30,14 +32,16 @@ import (
 // part in no read of less than the whole history (see [WithWindow] and
 // [WithWindows]).
 //
-// maxBytes bounds what is kept, in bytes, as far as events are concerned; what was
-// used last stays. Both it and lateness must be more than zero.
+// maxBytes bounds what is kept, in bytes: the JSON of the events and 400 bytes for each
+// of them; what was used last stays. Handlers of later batches are given events that
+// those of earlier ones had, in the same memory. Both it and lateness must be more than
+// zero.
 func WithHistoryCache(maxBytes int64, lateness time.Duration) TriggerOption {
 	return triggerOption(func(t *Trigger) error {
 		if maxBytes <= 0 || lateness <= 0 {
 			return errors.New("WithHistoryCache: the size and the lateness must be more than zero")
 		}
-		t.cache = &historyCache{maxBytes: maxBytes, lateness: lateness, entries: make(map[string]*list.Element), order: list.New(), reading: make(map[string]int)}
+		t.cache = &historyCache{maxBytes: maxBytes, lateness: lateness, entries: make(map[string]*list.Element), order: list.New(), reads: make(map[string][]*cacheRead)}
 		return nil
 	})
 }
@@ -59,53 +63,55 @@ type historyCache struct {
 	entries map[string]*list.Element // of *cachedHistory
 	order   *list.List
 	bytes   int64
-	reading map[string]int // how many reads of a hash key are under way
-	late    int            // how many changes may have made a history wrong
+	reads   map[string][]*cacheRead // that are under way, of a hash key
 }
 
-// A cachedHistory is never changed. What follows it in its array may belong to the
-// history that came after it.
-type cachedHistory struct {
-	hashKey string
-	events  []Event // with room behind them
-	raw     int64   // bytes of their Raw
-	bytes   int64
-	expires time.Time // when the first of them does; zero for never
-
-	extended atomic.Bool // the room behind the events is someone's
+// A cacheRead is a read that is under way. What it returns may lack the changes that are
+// observed meanwhile.
+type cacheRead struct {
+	observed bool
+	earliest string // the range key of the earliest one
 }
 
-// eventSize is about what an event takes besides its Raw, in bytes.
-const eventSize = 400
+// lacks tells whether the read may lack a change that lies before a range key.
+func (r *cacheRead) lacks(before string) bool { return r.observed && r.earliest < before }
 
 // begin must come before a read, and end after it. It returns what is held.
-func (c *historyCache) begin(hashKey string) (h *cachedHistory, late int) {
+func (c *historyCache) begin(hashKey string) (*cachedHistory, *cacheRead) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reading[hashKey]++
+	read := new(cacheRead)
+	c.reads[hashKey] = append(c.reads[hashKey], read)
 	element := c.entries[hashKey]
 	if element == nil {
-		return nil, c.late
+		return nil, read
 	}
 	c.order.MoveToFront(element)
-	return element.Value.(*cachedHistory), c.late
+	return element.Value.(*cachedHistory), read
 }
 
-func (c *historyCache) end(hashKey string) {
+func (c *historyCache) end(hashKey string, read *cacheRead) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.reading[hashKey]--; c.reading[hashKey] == 0 {
-		delete(c.reading, hashKey)
+	reads := c.reads[hashKey]
+	if reads = slices.DeleteFunc(reads, func(r *cacheRead) bool { return r == read }); len(reads) > 0 {
+		c.reads[hashKey] = reads
+	} else {
+		delete(c.reads, hashKey)
 	}
 }
 
-// put keeps a history, in the place of the one before, unless a late change may have
-// made it wrong while it was read.
-func (c *historyCache) put(h *cachedHistory, late int) {
+// put keeps a history, in the place of the one before. It does not if a change that was
+// observed while the history was read would be behind what the next read begins with.
+func (c *historyCache) put(h *cachedHistory, read *cacheRead) {
+	bound, ok := h.bound(c.lateness)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !ok || read.lacks(bound) {
+		return // what is held has a bound of its own
+	}
 	c.remove(h.hashKey)
-	if h.bytes > c.maxBytes || c.late != late {
+	if h.bytes > c.maxBytes {
 		return
 	}
 	c.entries[h.hashKey] = c.order.PushFront(h)
@@ -121,29 +127,28 @@ func (c *historyCache) observe(changes []Change) {
 	if c == nil {
 		return
 	}
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range changes {
-		if c.reading[changes[i].HashKey] > 0 {
-			c.late++ // it may be too far back for what is just being read
+		change := &changes[i]
+		if strings.HasPrefix(change.RangeKey, driver.MarkerPrefix) {
+			continue // no history has it
 		}
-		element := c.entries[changes[i].HashKey]
+		for _, read := range c.reads[change.HashKey] {
+			if !read.observed || change.RangeKey < read.earliest {
+				read.observed, read.earliest = true, change.RangeKey
+			}
+		}
+		element := c.entries[change.HashKey]
 		if element == nil {
 			continue
 		}
 		h := element.Value.(*cachedHistory)
-		if bound, ok := h.bound(c.lateness); !ok || changes[i].RangeKey < bound {
-			c.late++
+		if bound, ok := h.bound(c.lateness); !ok || change.RangeKey < bound && !h.outlived(change, now) {
 			c.remove(h.hashKey)
 		}
 	}
-}
-
-// bound is what the next read begins with: a bare time, which lies before all range
-// keys of its millisecond.
-func (h *cachedHistory) bound(lateness time.Duration) (string, bool) {
-	prefix, ok := appendTimePrefix(nil, h.events[len(h.events)-1].Timestamp.Add(-lateness))
-	return string(prefix), ok
 }
 
 func (c *historyCache) remove(hashKey string) {
@@ -154,46 +159,26 @@ func (c *historyCache) remove(hashKey string) {
 	}
 }
 
-// newCachedHistory measures the events from the n-th on, and takes the rest from
-// the history that it continues.
-func newCachedHistory(hashKey string, events []Event, before *cachedHistory, n int) *cachedHistory {
-	h := &cachedHistory{hashKey: hashKey, events: events}
-	if before != nil && n == len(before.events) {
-		h.raw, h.expires = before.raw, before.expires
-	} else {
-		n = 0
-	}
-	for i := n; i < len(events); i++ {
-		e := &events[i]
-		h.raw += int64(len(e.Raw))
-		if !e.Expires.IsZero() && (h.expires.IsZero() || e.Expires.Before(h.expires)) {
-			h.expires = e.Expires
-		}
-	}
-	h.bytes = h.raw + int64(cap(events))*eventSize
-	return h
-}
-
 // history reads the history of a hash key, or what is new of it since the last time.
 func (c *historyCache) history(ctx context.Context, s *Store, hashKey string, options *readOptions) (events []Event, consistent bool, err error) {
-	held, late := c.begin(hashKey)
-	defer c.end(hashKey)
+	held, read := c.begin(hashKey)
+	defer c.end(hashKey, read)
 	if held != nil {
-		if next := c.grow(ctx, s, held, options); next != nil {
-			c.put(next, late)
+		if next := c.grow(ctx, s, held, read, options); next != nil {
+			c.put(next, read)
 			return slices.Clip(next.events), true, nil
 		}
 	}
 	events, consistent, err = s.history(ctx, hashKey, options)
 	if err == nil && consistent && len(events) > 0 {
-		c.put(newCachedHistory(hashKey, events, nil, 0), late)
+		c.put(newCachedHistory(hashKey, events, nil, 0), read)
 	}
 	return events, consistent, err
 }
 
 // grow reads what is new of a history and returns the whole. It returns nil where a
 // full read has to tell.
-func (c *historyCache) grow(ctx context.Context, s *Store, held *cachedHistory, options *readOptions) *cachedHistory {
+func (c *historyCache) grow(ctx context.Context, s *Store, held *cachedHistory, read *cacheRead, options *readOptions) *cachedHistory {
 	if held = held.without(time.Now()); len(held.events) == 0 {
 		return nil
 	}
@@ -204,67 +189,24 @@ func (c *historyCache) grow(ctx context.Context, s *Store, held *cachedHistory, 
 	tail := *options
 	tail.after = bound
 	fresh, consistent, err := s.history(ctx, held.hashKey, &tail)
-	if err != nil || !consistent || len(fresh) == 0 {
+	if err != nil || !consistent || len(fresh) == 0 || c.outrun(read, bound) {
 		return nil
 	}
-	kept, _ := findRangeKey(held.events, bound)
-	events, same := held.append(fresh, kept)
-	next := newCachedHistory(held.hashKey, events, held, same)
-	if len(events) > options.maxEvents || next.raw > options.maxBytes {
+	next := held.append(fresh, bound)
+	if len(next.events) > options.maxEvents || next.raw > options.maxBytes {
 		return nil
 	}
 	return next
 }
 
-// append puts fresh events in the place of those from the n-th on. It returns the
-// events, and how many of those that were held are among them as they were, if that
-// is all of them.
-func (h *cachedHistory) append(fresh []Event, n int) (events []Event, same int) {
-	old := h.events[n:]
-	if len(fresh) >= len(old) {
-		same := true
-		for i := range old {
-			if !sameStored(&old[i], &fresh[i]) {
-				same = false
-				break
-			}
-		}
-		if same {
-			// Whoever was given the events holds them clipped, so what is written
-			// behind them is seen by nobody; but two may come to write there.
-			return h.extend(fresh[len(old):]), len(h.events)
-		}
+// outrun tells whether a change was observed meanwhile that lies before what was read,
+// which is then read again, from the beginning.
+func (c *historyCache) outrun(read *cacheRead, bound string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !read.lacks(bound) {
+		return false
 	}
-	events = make([]Event, 0, (n+len(fresh))*5/4+1)
-	events = append(events, h.events[:n]...)
-	return append(events, fresh...), 0
-}
-
-func sameStored(a, b *Event) bool {
-	return a.RangeKey == b.RangeKey && string(a.Raw) == string(b.Raw) && a.Expires.Equal(b.Expires)
-}
-
-// extend appends events, in the array that is there if nobody has yet.
-func (h *cachedHistory) extend(fresh []Event) []Event {
-	if len(fresh) == 0 {
-		return slices.Clip(h.events)
-	}
-	if cap(h.events) == len(h.events) || h.extended.CompareAndSwap(false, true) {
-		return append(h.events, fresh...)
-	}
-	return append(slices.Clip(h.events), fresh...)
-}
-
-// without returns the history without what has expired by now.
-func (h *cachedHistory) without(now time.Time) *cachedHistory {
-	if h.expires.IsZero() || now.Before(h.expires) {
-		return h
-	}
-	kept := make([]Event, 0, cap(h.events))
-	for i := range h.events {
-		if e := &h.events[i]; e.Expires.IsZero() || now.Before(e.Expires) {
-			kept = append(kept, *e)
-		}
-	}
-	return newCachedHistory(h.hashKey, kept, nil, 0)
+	*read = cacheRead{}
+	return true
 }

@@ -190,7 +190,7 @@ func TestTheCacheIsBoundedAndWantsTime(t *testing.T) {
 	require.LessOrEqual(t, trigger.cache.bytes, int64(5000))
 	require.Equal(t, len(trigger.cache.entries), trigger.cache.order.Len())
 	require.NotEmpty(t, trigger.cache.entries)
-	require.Empty(t, trigger.cache.reading)
+	require.Empty(t, trigger.cache.reads)
 }
 
 // Two batches of one key at once share what is held, and must not write into it.
@@ -268,6 +268,11 @@ func TestPromise06ALateChangeDuringAReadIsNotForgotten(t *testing.T) {
 		}
 		table.do = func() { fire(0, "late") }
 		fire(10_000, "second")
+		if held { // only a part was read
+			full, err := s.GetMicroEventStore(t.Context(), "k")
+			require.NoError(t, err)
+			require.Equal(t, keysIn(full.Events), last)
+		}
 		fire(20_000, "third")
 		full, err := s.GetMicroEventStore(t.Context(), "k")
 		require.NoError(t, err)

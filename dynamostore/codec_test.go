@@ -96,6 +96,7 @@ func itemOf(event string) string {
 // What DynamoDB usually answers, which the codec must read itself.
 var usualAnswers = []string{
 	string(answerOf()),
+	string(answerOf(itemOf(`{"M":{"id":{"S":"1"}}}`), strings.Replace(itemOf(`{"S":"{\"id\":\"2\"}"}`), `"type"`, `"owner":{"M":{"id":{"S":"3"}}},"type"`, 1))),
 	string(answerOf(itemOf(`{"S":"{\"id\":\"1\",\"text\":\"\\n \\u00e9 é \\\\ \"}"}`))),
 	string(answerOf(itemOf(`{"S":""}`), itemOf(`{"S":"{}"}`), `{"partitionKey":{"S":"h"},"eventId":{"S":"only"}}`)),
 	string(answerOf(itemOf(`{"M":{}}`), itemOf(`{"M":{"b":{"N":"1.50"},"a":{"S":"x\"\\\/\u00e9\n\u0001"},"c":{"BOOL":true},"d":{"BOOL":false},"e":{"NULL":true},"ab":{"L":[{"S":"x"},{"L":[]},{"M":{"z":{"N":"-1E+5"},"y":{"N":"0"}}}]}}}`))),

@@ -1,0 +1,138 @@
+package microeventstore
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// A cachedHistory is never changed. What follows it in its array may belong to the
+// history that came after it.
+type cachedHistory struct {
+	hashKey string
+	events  []Event   // with room behind them
+	raw     int64     // bytes of their Raw
+	kept    int64     // bytes of all Raw that their memory holds, of events that have gone too
+	bytes   int64     // what counts for the cache
+	expires time.Time // when the first of them does; zero for never
+
+	extended atomic.Bool // the room behind the events is someone's
+}
+
+// eventSize is about what an event takes besides its Raw, in bytes.
+const eventSize = 400
+
+// newCachedHistory measures the events from the n-th on, and takes the rest from
+// the history that it continues.
+func newCachedHistory(hashKey string, events []Event, before *cachedHistory, n int) *cachedHistory {
+	h := &cachedHistory{hashKey: hashKey, events: events}
+	if before != nil {
+		h.raw, h.kept, h.expires = before.raw, before.kept, before.expires
+	}
+	for i := n; i < len(events); i++ {
+		e := &events[i]
+		h.raw += int64(len(e.Raw))
+		h.kept += int64(len(e.Raw))
+		if !e.Expires.IsZero() && (h.expires.IsZero() || e.Expires.Before(h.expires)) {
+			h.expires = e.Expires
+		}
+	}
+	h.bytes = h.kept + int64(cap(events))*eventSize
+	return h
+}
+
+// bound is what the next read begins with: a bare time, which lies before all range
+// keys of its millisecond.
+func (h *cachedHistory) bound(lateness time.Duration) (string, bool) {
+	prefix, ok := appendTimePrefix(nil, h.events[len(h.events)-1].Timestamp.Add(-lateness))
+	return string(prefix), ok
+}
+
+// outlived tells whether a change is the end of an event that had expired anyway.
+func (h *cachedHistory) outlived(change *Change, now time.Time) bool {
+	if change.Kind != Removed || !change.Expired {
+		return false
+	}
+	i, found := findRangeKey(h.events, change.RangeKey)
+	return !found || !h.events[i].Expires.IsZero() && !now.Before(h.events[i].Expires)
+}
+
+// append returns the history with fresh events in the place of those from a range key on.
+// Of what was read with them nothing is kept alive.
+func (h *cachedHistory) append(fresh []Event, bound string) *cachedHistory {
+	n, _ := findRangeKey(h.events, bound)
+	if old := h.events[n:]; begins(fresh, old) {
+		// Whoever was given the events holds them clipped, so what is written
+		// behind them is seen by nobody; but two may come to write there.
+		fresh, _ = clones(fresh[len(old):])
+		return newCachedHistory(h.hashKey, h.extend(fresh), h, len(h.events))
+	}
+	events := make([]Event, 0, (n+len(fresh))*5/4+1)
+	events = append(events, h.events[:n]...)
+	fresh, size := clones(fresh)
+	return remade(h.hashKey, append(events, fresh...), h.kept+size)
+}
+
+// begins tells whether events begin with others, as they were stored.
+func begins(events, others []Event) bool {
+	if len(events) < len(others) {
+		return false
+	}
+	for i := range others {
+		a, b := &events[i], &others[i]
+		if a.RangeKey != b.RangeKey || string(a.Raw) != string(b.Raw) || !a.Expires.Equal(b.Expires) {
+			return false
+		}
+	}
+	return true
+}
+
+// remade returns a history of events whose memory holds so many bytes. If most of those
+// would be kept for nothing, it has copies.
+func remade(hashKey string, events []Event, kept int64) *cachedHistory {
+	h := newCachedHistory(hashKey, events, nil, 0)
+	if kept > 2*h.raw {
+		for i := range events {
+			events[i] = events[i].Clone()
+		}
+		return h
+	}
+	h.bytes += kept - h.kept
+	h.kept = kept
+	return h
+}
+
+// clones returns copies, and how many bytes their Raw have.
+func clones(events []Event) (cloned []Event, size int64) {
+	cloned = make([]Event, len(events))
+	for i := range events {
+		cloned[i] = events[i].Clone()
+		size += int64(len(events[i].Raw))
+	}
+	return cloned, size
+}
+
+// extend appends events, in the array that is there if nobody has yet.
+func (h *cachedHistory) extend(fresh []Event) []Event {
+	if len(fresh) == 0 {
+		return slices.Clip(h.events)
+	}
+	if cap(h.events) == len(h.events) || h.extended.CompareAndSwap(false, true) {
+		return append(h.events, fresh...)
+	}
+	return append(slices.Clip(h.events), fresh...)
+}
+
+// without returns the history without what has expired by now.
+func (h *cachedHistory) without(now time.Time) *cachedHistory {
+	if h.expires.IsZero() || now.Before(h.expires) {
+		return h
+	}
+	left := make([]Event, 0, cap(h.events))
+	for i := range h.events {
+		if e := &h.events[i]; e.Expires.IsZero() || now.Before(e.Expires) {
+			left = append(left, *e)
+		}
+	}
+	return remade(h.hashKey, left, h.kept)
+}

@@ -1,0 +1,230 @@
+package microeventstore
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microeventstore/microeventstore/driver"
+	"github.com/microeventstore/microeventstore/internal/memorytable"
+)
+
+// insert saves an event and returns its change.
+func insert(t *testing.T, s *Store, e Event) Change {
+	t.Helper()
+	require.NoError(t, s.Save(t.Context(), e))
+	key, err := s.rangeKeyOf(&e)
+	require.NoError(t, err)
+	return Change{Kind: Inserted, HashKey: e.PartitionKey, RangeKey: key}
+}
+
+// An arenaTable returns the events of a page in one piece of memory, as a table does that
+// reads them from one answer.
+type arenaTable struct {
+	driver.Table
+	begins map[*byte]int // of events, and in which page
+	pages  int
+}
+
+// Query implements driver.Table.
+func (a *arenaTable) Query(ctx context.Context, query driver.Query) (driver.Page, error) {
+	page, err := a.Table.Query(ctx, query)
+	var all []byte
+	for i := range page.Items {
+		all = append(all, page.Items[i].Event...)
+	}
+	for i := range page.Items {
+		n := len(page.Items[i].Event)
+		page.Items[i].Event, all = all[:n:n], all[n:]
+		a.begins[&page.Items[i].Event[0]] = a.pages
+	}
+	a.pages++
+	return page, err
+}
+
+// What the cache counts is what it keeps alive: of a page that brought one new event among
+// many that were known nothing else stays.
+func TestPromise16CachedHistoriesKeepNothingElseAlive(t *testing.T) {
+	table := &arenaTable{Table: memorytable.New(), begins: make(map[*byte]int)}
+	s, err := New(table, WithTTL(NeverExpire()))
+	require.NoError(t, err)
+	trigger := NewTrigger(s, func(context.Context, *MicroEventStore) error { return nil }, WithHistoryCache(1<<20, time.Hour))
+	for i := range 20 {
+		require.NoError(t, trigger.Handle(t.Context(), []Change{insert(t, s, cacheEvent(t, "k", int64(i), fmt.Sprint(i), 100))}))
+	}
+	held, _ := trigger.cache.begin("k")
+	require.Len(t, held.events, 20)
+	raw := int64(0)
+	for i := range held.events {
+		raw += int64(len(held.events[i].Raw))
+		if page, shared := table.begins[&held.events[i].Raw[0]]; shared {
+			require.Zero(t, page, "event %d is in the memory of another read than the first", i)
+		}
+	}
+	require.Equal(t, raw, held.kept)
+	require.Equal(t, raw+int64(cap(held.events))*eventSize, held.bytes)
+	require.Equal(t, held.bytes, trigger.cache.bytes)
+}
+
+// Of a history most of which has gone the rest is copied.
+func TestPromise16WhatIsLeftOfAHistoryIsCopied(t *testing.T) {
+	now := time.Now()
+	events := make([]Event, 100)
+	for i := range events {
+		events[i] = Event{RangeKey: fmt.Sprintf("%03d", i), Raw: make([]byte, 1000), Expires: now.Add(time.Duration(i) * time.Second)}
+	}
+	h := newCachedHistory("k", events, nil, 0)
+	require.Equal(t, now, h.expires)
+	require.Same(t, h, h.without(now.Add(-1)))
+
+	half := h.without(now.Add(49 * time.Second))
+	require.Len(t, half.events, 50)
+	require.Equal(t, []int64{50_000, 100_000, 100_000 + 100*eventSize}, []int64{half.raw, half.kept, half.bytes})
+	require.Same(t, &events[50].Raw[0], &half.events[0].Raw[0])
+
+	less := half.without(now.Add(50 * time.Second))
+	require.Equal(t, []int64{49_000, 49_000, 49_000 + 100*eventSize}, []int64{less.raw, less.kept, less.bytes})
+	require.NotSame(t, &events[51].Raw[0], &less.events[0].Raw[0])
+	require.Equal(t, now.Add(51*time.Second), less.expires)
+}
+
+// Two histories that continue one do not write over one another.
+func TestTwoHistoriesContinueOne(t *testing.T) {
+	h := newCachedHistory("k", append(make([]Event, 0, 8), Event{RangeKey: "1"}), nil, 0)
+	a, b := h.extend([]Event{{RangeKey: "a"}}), h.extend([]Event{{RangeKey: "b"}})
+	require.Equal(t, []string{"1", "a"}, []string{a[0].RangeKey, a[1].RangeKey})
+	require.Equal(t, []string{"1", "b"}, []string{b[0].RangeKey, b[1].RangeKey})
+}
+
+// cached returns a trigger with a cache, what its handler was given last, and how much
+// was read.
+func cached(t *testing.T, lateness time.Duration, opts ...Option) (s *Store, trigger *Trigger, last *[]string, table *countingTable) {
+	t.Helper()
+	table, last = &countingTable{Table: memorytable.New()}, new([]string)
+	s, err := New(table, opts...)
+	require.NoError(t, err)
+	trigger = NewTrigger(s, func(_ context.Context, m *MicroEventStore) error {
+		*last = nil
+		for _, e := range m.Events {
+			*last = append(*last, e.ID)
+		}
+		return nil
+	}, OnKinds(Inserted, Modified), WithHistoryCache(1<<20, lateness))
+	return s, trigger, last, table
+}
+
+// What expires goes from a history that has been continued since.
+func TestPromise15AContinuedHistoryExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, trigger, last, _ := cached(t, time.Millisecond, WithTTL(ByType(map[string]TTLPolicy{"short": ExpireAfter(3 * time.Second)}, ExpireAfter(time.Hour))))
+		fire := func(id, typ string) {
+			e, err := NewEvent(map[string]any{"id": id, "type": typ, "partitionKey": "k", "timestamp": time.Now().UnixMilli()})
+			require.NoError(t, err)
+			require.NoError(t, trigger.Handle(t.Context(), []Change{insert(t, s, e)}))
+			time.Sleep(time.Second)
+		}
+		fire("a", "short")
+		fire("b", "long")
+		fire("c", "long")
+		require.Equal(t, []string{"a", "b", "c"}, *last)
+		time.Sleep(10 * time.Second)
+		fire("d", "long")
+		require.Equal(t, []string{"b", "c", "d"}, *last)
+	})
+}
+
+// The newest event itself may change.
+func TestPromise06AChangedEventIsReadAgain(t *testing.T) {
+	table := memorytable.New()
+	s, err := New(table, WithTTL(NeverExpire()))
+	require.NoError(t, err)
+	raw := ""
+	trigger := NewTrigger(s, func(_ context.Context, m *MicroEventStore) error {
+		raw = string(m.Events[len(m.Events)-1].Raw)
+		return nil
+	}, OnKinds(Inserted, Modified), WithHistoryCache(1<<20, time.Second))
+	for size := range 3 {
+		e := cacheEvent(t, "k", 0, "1", size)
+		change := insert(t, s, e)
+		change.Kind = min(Inserted+ChangeKind(size), Modified)
+		require.NoError(t, trigger.Handle(t.Context(), []Change{change}))
+		require.Equal(t, string(e.Raw), raw)
+	}
+}
+
+func TestPromise16ACachedHistoryHasTheSameLimits(t *testing.T) {
+	s, err := New(memorytable.New(), WithTTL(NeverExpire()))
+	require.NoError(t, err)
+	trigger := NewTrigger(s, func(context.Context, *MicroEventStore) error { return nil }, WithHistoryCache(1<<20, time.Millisecond), WithWindow(MaxBytes(1000)))
+	var failed error
+	for i := range 10 {
+		failed = trigger.Handle(t.Context(), []Change{insert(t, s, cacheEvent(t, "k", int64(i)*100, fmt.Sprint(i), 100))})
+		if i < 4 {
+			require.NoError(t, failed)
+		}
+	}
+	var limit *LimitError
+	require.ErrorAs(t, failed, &limit)
+}
+
+// Changes that are no reason to read a history in full.
+func TestAHistoryStaysCached(t *testing.T) {
+	others := map[string]func(i int, change Change, at func(i int) string) []Change{
+		"a marker": func(_ int, change Change, _ func(int) string) []Change {
+			return []Change{{Kind: Inserted, HashKey: "k", RangeKey: driver.MarkerPrefix + "once"}, change}
+		},
+		"an event that had expired": func(i int, change Change, at func(int) string) []Change {
+			return []Change{{Kind: Removed, Expired: true, HashKey: "k", RangeKey: at(i - 1000)}, change}
+		},
+	}
+	for name, with := range others {
+		s, trigger, last, table := cached(t, time.Millisecond, WithTTL(NeverExpire()))
+		at := func(i int) string {
+			e := cacheEvent(t, "k", int64(i)*100, fmt.Sprint(i), 1)
+			key, err := s.rangeKeyOf(&e)
+			require.NoError(t, err)
+			return key
+		}
+		const n = 50
+		for i := range n {
+			change := insert(t, s, cacheEvent(t, "k", int64(i)*100, fmt.Sprint(i), 1))
+			require.NoError(t, trigger.Handle(t.Context(), with(i, change, at)))
+			require.Len(t, *last, i+1)
+		}
+		require.Equal(t, 2*n-1, table.items, name)
+	}
+}
+
+// Batches of one key at once do not have it read in full.
+func TestAHistoryStaysCachedBesideOtherBatches(t *testing.T) {
+	counting := &countingTable{Table: memorytable.New()}
+	table := &afterQuery{Table: counting}
+	s, err := New(table, WithTTL(NeverExpire()))
+	require.NoError(t, err)
+	trigger := NewTrigger(s, func(context.Context, *MicroEventStore) error { return nil }, WithHistoryCache(1<<20, time.Millisecond))
+	fire := func(i int) {
+		require.NoError(t, trigger.Handle(t.Context(), []Change{insert(t, s, cacheEvent(t, "k", int64(i)*100, fmt.Sprint(i), 1))}))
+	}
+	for i := 0; i < 100; i += 2 {
+		table.do = func() { fire(i + 1) }
+		fire(i)
+	}
+	require.LessOrEqual(t, counting.items, 4*100, "it grows as n squared")
+}
+
+// One that is there, and that the cache would still hand over, is.
+func TestPromise06AnEventThatWentBeforeItsTimeIsForgotten(t *testing.T) {
+	s, trigger, last, table := cached(t, time.Millisecond, WithTTL(func(e Event) (time.Time, bool) { return time.Now().Add(time.Hour), e.ID == "1" }))
+	now := time.Now().UnixMilli() - cacheEpoch
+	first := insert(t, s, cacheEvent(t, "k", now, "1", 1))
+	require.NoError(t, trigger.Handle(t.Context(), []Change{first}))
+	require.NoError(t, trigger.Handle(t.Context(), []Change{insert(t, s, cacheEvent(t, "k", now+1000, "2", 1))}))
+	require.Equal(t, 1, table.Table.(*memorytable.Table).Expire(time.Now().Add(2*time.Hour)), "its clock is ahead")
+	gone := Change{Kind: Removed, Expired: true, HashKey: "k", RangeKey: first.RangeKey}
+	require.NoError(t, trigger.Handle(t.Context(), []Change{gone, insert(t, s, cacheEvent(t, "k", now+2000, "3", 1))}))
+	require.Equal(t, []string{"2", "3"}, *last)
+}
