@@ -123,17 +123,16 @@ func plainReadOnce(ctx context.Context, client *dynamodb.Client, unpacker *zstd.
 	return list, nil
 }
 
-// plainItem makes an item to be saved.
+// plainItem makes an item to be saved, which never expires, as ours.
 func plainItem(e *plainEvent, rangeKey, form string) (map[string]types.AttributeValue, error) {
-	const ttl = 2_000_000_000
 	if form == "M" {
 		var event map[string]any
 		if err := json.Unmarshal(e.Raw, &event); err != nil {
 			return nil, err
 		}
-		return attributevalue.MarshalMap(plainMap{e.PartitionKey, rangeKey, event, e.Type, e.Timestamp, ttl})
+		return attributevalue.MarshalMap(plainMap{e.PartitionKey, rangeKey, event, e.Type, e.Timestamp, 0})
 	}
-	return attributevalue.MarshalMap(plainText{e.PartitionKey, rangeKey, string(e.Raw), e.Type, e.Timestamp, ttl})
+	return attributevalue.MarshalMap(plainText{e.PartitionKey, rangeKey, string(e.Raw), e.Type, e.Timestamp, 0})
 }
 
 func plainPut(ctx context.Context, client *dynamodb.Client, table string, item map[string]types.AttributeValue) error {
