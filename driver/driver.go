@@ -66,7 +66,8 @@ type Item struct {
 
 	// Outline is for the tables of this module: where one has looked at all of
 	// Event already, it says what the store would have to look for again. It counts
-	// for these very bytes only. Tables of others leave it nil, which is always
+	// for Event in the very memory that it was made for: whoever changes bytes there
+	// sets it to nil. Tables of others leave it nil, which is always
 	// right.
 	Outline any
 

@@ -28,7 +28,8 @@
 // of the npm package aws-lambda-stream there is [LambdaStreamLayout]. The item
 // follows from the event and the options alone: writing it again changes
 // nothing, and DynamoDB then puts nothing into the change stream. (An event
-// that is not valid UTF-8 is stored as B, as a string would not keep it.)
+// that is not valid UTF-8 is stored as B, as a string would not keep it; a map cannot
+// hold it.)
 //
 // # What the SDK leaves open
 //

@@ -34,6 +34,9 @@ const maxReadNesting = 100
 // mapOf turns a JSON object into a map, as JavaScript's DocumentClient does. Its
 // errors hold nothing of the event.
 func mapOf(event []byte) (types.AttributeValue, error) {
+	if !utf8.Valid(event) { // encoding/json would put U+FFFD in its place
+		return nil, errors.New("the event is not valid UTF-8")
+	}
 	decoder := json.NewDecoder(bytes.NewReader(event))
 	decoder.UseNumber()
 	var value any

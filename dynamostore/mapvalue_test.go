@@ -48,7 +48,7 @@ func TestAMapRefusesWhatItCannotHold(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for _, event := range []string{
-		``, `[]`, `"a"`, `1`, `null`, `{`, `{} {}`, `{"a":}`, nested(33), nested(9000), deep(32, `"s"`), deep(32, "null"),
+		``, `[]`, `"a"`, `1`, `null`, `{`, `{} {}`, `{"a":}`, "{\"a\":\"\xff\"}", nested(33), nested(9000), deep(32, `"s"`), deep(32, "null"),
 		`{"":1}`, `{"n":123456789012345678901234567890123456789}`, `{"n":0.123456789012345678901234567890123456789}`,
 		`{"n":1e126}`, `{"n":1e-131}`, `{"n":1e99999999999999999999}`, `{"n":-1e999}`,
 	} {

@@ -165,7 +165,7 @@ func WithCompression(threshold int) Option {
 // escape that is half of a character (\ud83d alone) as U+FFFD.
 //
 // An event that a map cannot hold is refused before the call, with an error
-// that wraps [driver.ErrInvalidItem]: one that is not a JSON object, that nests
+// that wraps [driver.ErrInvalidItem]: one that is not a JSON object in UTF-8, that nests
 // deeper than 32 levels (the map itself is the first, and a string or number
 // the last of those that it is in), or holds a number of more than 38 digits or
 // outside DynamoDB's range, or a member without a name.

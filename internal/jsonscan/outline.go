@@ -21,8 +21,8 @@ func NewOutline(text []byte, places []Place) Outline {
 	return Outline{text: text, places: places}
 }
 
-// Of returns the members of a text. It is false unless the outline is of these very
-// bytes, in the same memory: whoever has put others in their place is not misled.
+// Of returns the members of a text. It is false unless the outline is of a text of that
+// length in the same memory: whoever has put another in its place is not misled.
 func (o *Outline) Of(text []byte) ([]Place, bool) {
 	if o == nil || len(text) == 0 || len(o.text) != len(text) || &o.text[0] != &text[0] {
 		return nil, false
