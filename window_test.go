@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/markers"
+	"github.com/microeventstore/microeventstore/internal/memorytable"
 )
 
 // storeHistory saves n events of "p", a second apart, and returns the changes.
@@ -73,6 +77,121 @@ func TestPromise06WindowsHoldWhatWasAskedForAndCurrent(t *testing.T) {
 			require.LessOrEqual(t, table.countQueries(), test.queries)
 			require.LessOrEqual(t, read, test.most)
 		})
+	}
+}
+
+// Whatever the changes of a batch ask for, together with each other, each call of
+// the handler sees at least what its own window names: a change must not lose a
+// part of its history because another one of its hash key asks for less.
+func TestPromise06EachCallSeesWhatItsOwnWindowAskedFor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ctx := context.Background()
+		keys := rapid.SampledFrom([]RangeKey{TimeAndID(), EventID()}).Draw(t, "keys")
+		s, err := New(memorytable.New(), WithTTL(NeverExpire()), WithRangeKey(keys))
+		require.NoError(t, err)
+		var history []Event
+		for i, second := range rapid.SliceOfN(rapid.IntRange(0, 60), 1, 12).Draw(t, "seconds") {
+			e, err := Parse([]byte(eventJSON(fmt.Sprintf("%03d", i), "t", "p", second*1000)))
+			require.NoError(t, err)
+			require.NoError(t, s.Save(ctx, e))
+			e.RangeKey, err = s.rangeKeyOf(&e)
+			require.NoError(t, err)
+			history = append(history, e)
+		}
+		windows := make(map[string]Window) // by id
+		var changes []Change
+		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(history)-1), 1, 4, rapid.ID).Draw(t, "fire") {
+			e := history[i]
+			change := Change{Kind: Inserted, HashKey: "p", RangeKey: e.RangeKey, New: &e}
+			if rapid.Bool().Draw(t, "keys only") {
+				change.New = nil
+			}
+			changes = append(changes, change)
+			windows[e.ID] = Window{
+				Alone:  rapid.Bool().Draw(t, "alone"),
+				Last:   rapid.SampledFrom([]int{0, 0, 1, 2, 5}).Draw(t, "last"),
+				Within: time.Duration(rapid.SampledFrom([]int{0, 0, 1, 10, 30}).Draw(t, "within")) * time.Second,
+			}
+		}
+		slices.SortFunc(history, func(a, b Event) int { return strings.Compare(a.RangeKey, b.RangeKey) })
+		called := 0
+		trigger := NewTrigger(s, func(_ context.Context, m *MicroEventStore) error {
+			called++
+			w := windows[m.Current.ID]
+			var asked []string
+			for i := range history {
+				e := &history[i]
+				switch distance := e.Timestamp.Sub(m.Current.Timestamp).Abs(); {
+				case !w.Alone && w.Last == 0 && w.Within == 0,
+					e.ID == m.Current.ID,
+					i >= len(history)-w.Last,
+					w.Within > 0 && distance <= w.Within:
+					asked = append(asked, e.ID)
+				}
+			}
+			require.Subset(t, ids(m.Events), asked, "%+v of %s, among %+v", w, m.Current.ID, windows)
+			require.Equal(t, asked, ids(w.Slice(m.Events, m.Current)), "%+v of %s, among %+v", w, m.Current.ID, windows)
+			return nil
+		}, WithWindows(func(c Change) (Window, bool) { return windows[c.New.ID], true }))
+		require.NoError(t, trigger.Handle(ctx, changes))
+		require.Equal(t, len(changes), called)
+	})
+}
+
+// The property above meets these pairs too, but not in each run. In each, what the
+// second change asks for must not take anything from the first.
+func TestPromise06AWindowTakesNothingFromAnother(t *testing.T) {
+	for name, test := range map[string]struct {
+		fire    [2]int
+		windows [2]Window
+		least   [2][]string
+	}{
+		"all, then the last":          {[2]int{4, 5}, [2]Window{{}, {Last: 1}}, [2][]string{{"000", "001", "002", "003", "004", "005"}, {"005"}}},
+		"many, then few":              {[2]int{4, 5}, [2]Window{{Last: 4}, {Last: 1}}, [2][]string{{"002", "003", "004", "005"}, {"005"}}},
+		"around, then around later":   {[2]int{1, 4}, [2]Window{{Within: time.Second}, {Within: time.Second}}, [2][]string{{"000", "001", "002"}, {"003", "004", "005"}}},
+		"around, then around earlier": {[2]int{4, 1}, [2]Window{{Within: time.Second}, {Within: time.Second}}, [2][]string{{"003", "004", "005"}, {"000", "001", "002"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestStore(t, newSpy())
+			changes := storeHistory(t, s, 6)
+			batch := []Change{changes[test.fire[0]], changes[test.fire[1]]}
+			seen := make(map[string][]string)
+			trigger := NewTrigger(s, func(_ context.Context, m *MicroEventStore) error {
+				seen[m.Current.ID] = ids(m.Events)
+				return nil
+			}, WithWindows(func(c Change) (Window, bool) {
+				if c.New.ID == batch[0].New.ID {
+					return test.windows[0], true
+				}
+				return test.windows[1], true
+			}))
+			require.NoError(t, trigger.Handle(t.Context(), batch))
+			for i := range batch {
+				require.Subset(t, seen[batch[i].New.ID], test.least[i])
+			}
+		})
+	}
+}
+
+// A table whose reads are eventually consistent may not show yet what its own
+// change stream tells of.
+func TestPromise06AnEventThatIsNotVisibleYetIsNotGone(t *testing.T) {
+	for _, consistent := range []bool{false, true} {
+		table := newSpy()
+		s := newTestStore(t, table)
+		changes := storeHistory(t, s, 1)
+		changes[0].New = nil
+		table.afterQuery = func(_ driver.Query, page *driver.Page) { *page = driver.Page{Consistent: consistent} }
+		handler := new(calls)
+		trigger := NewTrigger(s, handler.handle, WithWindows(func(Change) (Window, bool) { return Window{Last: 1}, true }))
+		err := trigger.Handle(t.Context(), changes)
+		require.Empty(t, handler.list)
+		if consistent {
+			require.NoError(t, err, "it is gone")
+			continue
+		}
+		require.Equal(t, []int{0}, failedIndexes(t, err))
+		require.False(t, IsPermanent(err))
 	}
 }
 
