@@ -251,6 +251,29 @@ func TestNoAccessIsNotAskedForAgainByEveryChunk(t *testing.T) {
 	require.Less(t, s.count(), 10)
 }
 
+// A batch that is refused for one item is sent in parts. Where the first part is
+// refused for what every other request would be as well, the rest is not sent:
+// it has to be named along with the part.
+func TestPromise01WhatIsNotSentAfterASplitIsNamed(t *testing.T) {
+	for _, n := range []int{2, 5, 25} {
+		s := &stub{answer: func(c call) (*http.Response, error) {
+			if c.n == 0 {
+				return refusal("ValidationException", "One or more parameter values are not valid. Type mismatch for Index Key"), nil
+			}
+			return refusal("AccessDeniedException", "no"), nil
+		}}
+		err := s.table().Put(t.Context(), items(n))
+		var partial *driver.PutError
+		require.ErrorAs(t, err, &partial)
+		require.Len(t, partial.Failures, n, "nothing is stored")
+		for i, failure := range partial.Failures {
+			require.Equal(t, i, failure.Index)
+			require.NotErrorIs(t, failure.Err, driver.ErrInvalidItem)
+		}
+		require.Equal(t, 2, s.count())
+	}
+}
+
 // 2,000 saves, a fifth of the calls failing: nothing lost, nothing doubled.
 func TestPromise02ManyPutsWithFaultsLoseNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -150,6 +151,26 @@ func TestPromise13WaitsGrowUpToACapWithFullJitter(t *testing.T) {
 	})
 }
 
+// A table that takes one item of each request takes them all in the end: the cap
+// is for attempts that come to nothing.
+func TestPromise02AttemptsThatStoreSomethingDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stored []string
+		s := &stub{answer: func(c call) (*http.Response, error) {
+			keys, requests := keysOf(t, c.body)
+			stored = append(stored, keys[0])
+			var left []json.RawMessage
+			for _, key := range keys[1:] {
+				left = append(left, requests[key])
+			}
+			return unprocessed(left...), nil
+		}}
+		require.NoError(t, s.table(WithMaxAttempts(3)).Put(t.Context(), items(25)))
+		require.Len(t, stored, 25)
+		require.Equal(t, 25, s.count())
+	})
+}
+
 func TestPromise12ReturnsBeforeTheDeadline(t *testing.T) {
 	for fault, fail := range transient {
 		for name, operation := range operations {
@@ -164,6 +185,26 @@ func TestPromise12ReturnsBeforeTheDeadline(t *testing.T) {
 					require.Greater(t, s.count(), 3, "not the cap but the deadline decides")
 					leaksNothing(t, err)
 				})
+			})
+		}
+	}
+}
+
+// Who is called with little time needs a part of it to act on the answer.
+func TestPromise12ATenthOfTheTimeIsLeftToTheCaller(t *testing.T) {
+	for given, left := range map[time.Duration]time.Duration{
+		time.Second:      100 * time.Millisecond,
+		2 * time.Second:  200 * time.Millisecond,
+		20 * time.Second: maxMargin,
+	} {
+		for name, operation := range operations {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stub{answer: transient["hangs"]}
+				ctx, cancel := context.WithTimeout(t.Context(), given)
+				defer cancel()
+				began := time.Now()
+				require.ErrorIs(t, operation(ctx, s.table(WithAttemptTimeout(time.Hour))), context.DeadlineExceeded, name)
+				require.Equal(t, given-left, time.Since(began), name)
 			})
 		}
 	}
