@@ -75,6 +75,24 @@ func TestOnceReadsNoMoreThanTheHistory(t *testing.T) {
 	require.Len(t, w.stream.ids(), 1)
 }
 
+// A publisher that names an event that it was not given has lost count: nothing of
+// what it was given counts as sent.
+func TestPromise01OnceBelievesNoFailureOfAnEventThatIsNotThere(t *testing.T) {
+	for _, index := range []int{-1, 1, 7} {
+		w := newWorld(t, []rules.Rule{ready()})
+		w.save(event(t, "1", "packed", "p", 1), event(t, "2", "paid", "p", 2))
+		w.stream.before = func([]mes.Event) error {
+			return &mes.PublishError{Failures: []mes.Failure{{Index: index, Err: errCrash}}}
+		}
+		require.Error(t, w.fire())
+		require.Equal(t, []string{"claim"}, w.markersIn("p"))
+		w.stream.before = nil
+		require.NoError(t, w.fire())
+		require.Len(t, w.stream.ids(), 1)
+		require.Equal(t, []string{"claim", "done"}, w.markersIn("p"))
+	}
+}
+
 func TestOnceAfterACrashPublishesTheSameBytes(t *testing.T) {
 	list := []rules.Rule{{ID: "ready", When: rules.Have("paid", "packed"), Once: true,
 		Emit: func(m *mes.MicroEventStore, _ []mes.Event) ([]rules.Emission, error) {
