@@ -40,6 +40,49 @@ func TestAShardIsGoneWhenTwoListingsLackIt(t *testing.T) {
 	require.Empty(t, d.absent, "what nobody speaks of is forgotten")
 }
 
+// A listing that was cut short says nothing of what it has not reached: a parent
+// that it lacks may still have records, which come before the child's.
+func TestPromise07AChildWaitsForAParentThatIsNotListedYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		source := newFakeSource(mes.Shard{ID: "child", Parents: []string{"parent"}})
+		source.add(t, s, "parent", "p", "a", "b")
+		source.add(t, s, "child", "p", "c")
+		source.closed["parent"] = true
+		listings := 0
+		throttled := &cutShort{fakeSource: source, next: func() error {
+			if listings++; listings < 4 {
+				return errors.New("throttled behind the first page")
+			}
+			source.listed = []mes.Shard{{ID: "child", Parents: []string{"parent"}}, {ID: "parent"}}
+			return nil
+		}}
+		h := new(handled)
+		require.NoError(t, Trigger(t.Context(), throttled, mes.NewTrigger(s, h.handle), UntilCaughtUp()))
+		require.Equal(t, []string{"a", "b", "c"}, h.ids)
+		require.GreaterOrEqual(t, listings, 4)
+	})
+
+	var d discovery
+	child := mes.Shard{ID: "child", Parents: []string{"parent"}}
+	d.update([]mes.Shard{child}, false)
+	require.False(t, d.ready(&child, nil))
+	d.update([]mes.Shard{child}, true)
+	require.True(t, d.ready(&child, nil), "it is no longer kept")
+}
+
+// A cutShort lists what there is along with an error.
+type cutShort struct {
+	*fakeSource
+	next func() error // of the next listing
+}
+
+func (c *cutShort) Shards(ctx context.Context) ([]mes.Shard, error) {
+	err := c.next()
+	listed, _ := c.fakeSource.Shards(ctx)
+	return listed, err
+}
+
 // A shard may disappear while a handler is at what was read of it. That goes on,
 // its children wait for it, and everything else does not.
 func TestAShardThatDisappearsHoldsUpNothing(t *testing.T) {
