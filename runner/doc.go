@@ -61,6 +61,6 @@
 // each; worker.go reads one; settle.go deals with what fails; drain.go ends it.
 // owner.go says who decides which shards are read: local.go for one process,
 // leases.go, lease.go and leasestate.go for several. kinesis.go and
-// dynamodbstream.go are the sources, on iterators.go. status.go shows how all that
-// is doing.
+// dynamodbstream.go are the sources, on iterators.go. retries.go says who makes a
+// call again. status.go shows how all that is doing.
 package runner

@@ -41,7 +41,7 @@ func (b *boundStream) ReadChanges(ctx context.Context, shard string, after mes.P
 func (b *boundStream) page(ctx context.Context, shard, iterator string, after mes.Position, _ bool, limit int) (page[mes.Change], error) {
 	got, err := b.client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{
 		ShardIterator: aws.String(iterator), Limit: aws.Int32(int32(limit)),
-	})
+	}, streamOnce)
 	if err != nil {
 		if isA[*types.TrimmedDataAccessException](err) {
 			err = trimmed(err, after)

@@ -60,7 +60,8 @@ var (
 // change has neither New nor Old, which is enough for inserts.
 //
 // DynamoDB keeps changes for 24 hours. Not more than two processes should read a
-// shard at the same time.
+// shard at the same time. Each call is made once, whatever retries the client is
+// set to: [Trigger] tries again what fails.
 func DynamoDBStream(client DynamoDBStreamAPI, tableOrStreamARN string) *DynamoDBSource {
 	s := &DynamoDBSource{client: client, given: tableOrStreamARN}
 	s.listing.page = s.shardsBehind
@@ -143,7 +144,7 @@ func (s *DynamoDBSource) stream(ctx context.Context) (string, error) {
 	newest := ""
 	input := &dynamodbstreams.ListStreamsInput{TableName: aws.String(table)}
 	for {
-		listed, err := s.client.ListStreams(ctx, input)
+		listed, err := s.client.ListStreams(ctx, input, streamOnce)
 		if err != nil {
 			return "", fmt.Errorf("list the streams of the table: %w", err)
 		}
@@ -175,7 +176,7 @@ func (s *DynamoDBSource) shardsBehind(ctx context.Context, behind string) (shard
 	if behind != "" {
 		input.ExclusiveStartShardId = aws.String(behind)
 	}
-	described, err := s.client.DescribeStream(ctx, input)
+	described, err := s.client.DescribeStream(ctx, input, streamOnce)
 	if err != nil {
 		if isA[*types.ResourceNotFoundException](err) {
 			s.forget() // the table may have another one by now
@@ -211,7 +212,7 @@ func (s *DynamoDBSource) iterator(ctx context.Context, shard string, after mes.P
 		input.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
 		input.SequenceNumber = aws.String(after.SequenceNumber)
 	}
-	got, err := s.client.GetShardIterator(ctx, input)
+	got, err := s.client.GetShardIterator(ctx, input, streamOnce)
 	if err != nil {
 		return "", trimmed(err, after)
 	}

@@ -65,7 +65,9 @@ var (
 // compressed ones opened; what cannot be is a fault of that record alone.
 //
 // A shard is read five times a second at most, which is what Kinesis allows all
-// readers of a shard together.
+// readers of a shard together. So each call is made once, whatever retries the
+// client is set to: [Listen] tries again what fails, and so must who calls the
+// source himself.
 func Kinesis(client KinesisAPI, stream string) *KinesisSource {
 	s := &KinesisSource{client: client, stream: stream}
 	if parts := strings.Split(stream, ":"); len(parts) > 4 && parts[0] == "arn" {
@@ -127,7 +129,7 @@ func (s *KinesisSource) shardsBehind(ctx context.Context, behind string) (shards
 	if behind != "" { // a next token would expire after five minutes
 		input.ExclusiveStartShardId = aws.String(behind)
 	}
-	listed, err := s.client.ListShards(ctx, input)
+	listed, err := s.client.ListShards(ctx, input, kinesisOnce)
 	if err != nil {
 		return nil, false, fmt.Errorf("list shards: %w", err)
 	}
@@ -155,7 +157,7 @@ func (s *KinesisSource) iterator(ctx context.Context, shard string, after mes.Po
 		input.ShardIteratorType = types.ShardIteratorTypeAtSequenceNumber
 		input.StartingSequenceNumber = aws.String(after.SequenceNumber)
 	}
-	got, err := s.client.GetShardIterator(ctx, input)
+	got, err := s.client.GetShardIterator(ctx, input, kinesisOnce)
 	if err != nil {
 		return "", trimmed(err, after)
 	}
@@ -171,7 +173,7 @@ func (s *KinesisSource) page(ctx context.Context, shard, iterator string, after 
 	}
 	input := &kinesis.GetRecordsInput{ShardIterator: aws.String(iterator), Limit: aws.Int32(int32(limit))}
 	_, input.StreamARN = s.named()
-	got, err := s.client.GetRecords(ctx, input)
+	got, err := s.client.GetRecords(ctx, input, kinesisOnce)
 	if err != nil {
 		return page[mes.Record]{}, err
 	}

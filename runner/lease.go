@@ -104,7 +104,7 @@ func (c *lease) write(ctx context.Context, update, condition string, names map[s
 		ExpressionAttributeValues:           values,
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
+	}, leaseOnce)
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
 		if row, err = decodeLease(failed.Item); err != nil { // not every server returns it
@@ -171,12 +171,22 @@ func (c *lease) change(ctx context.Context, update string, names map[string]stri
 
 func never(leaseRow) bool { return false }
 
+// renew tries until it works, or there is no point in it any more: the lease ran
+// out, or a checkpoint has renewed it meanwhile.
 func (c *lease) renew(ctx context.Context) {
 	renewing, cancel := context.WithTimeout(ctx, c.leases.duration*3/10) // over before the next two are due
 	defer cancel()
-	err := c.change(renewing, "SET #counter = :next", map[string]string{}, attributes{}, never)
-	if err != nil && !errors.Is(err, errLost) && ctx.Err() == nil {
-		c.leases.logger.LogAttrs(ctx, slog.LevelWarn, "a lease could not be renewed and will be tried again", slog.String("shard", c.id), slog.Any("error", public(err)))
+	for failures := 1; ; failures++ {
+		err := c.change(renewing, "SET #counter = :next", map[string]string{}, attributes{}, never)
+		switch {
+		case err == nil, errors.Is(err, errLost), ctx.Err() != nil:
+			return
+		case renewing.Err() != nil || c.leases.retry.Wait(renewing, failures) != nil:
+			c.leases.logger.LogAttrs(ctx, slog.LevelWarn, "a lease could not be renewed and will be tried again", slog.String("shard", c.id), slog.Any("error", public(err)))
+			return
+		case !c.isDue():
+			return
+		}
 	}
 }
 

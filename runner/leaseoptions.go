@@ -66,7 +66,8 @@ type leaseOptions struct {
 // idle one three times in a lease's duration, and as often each replica reads the rows
 // of all shards that are listed. Longer intervals and leases cost less.
 //
-// The package comment has the IAM policies. There is no Scan in them.
+// What fails is tried again here and not by the client, whatever retries it is set
+// to. The package comment has the IAM policies. There is no Scan in them.
 func WithLeases(client LeaseAPI, table string, opts ...LeaseOption) Option {
 	return option(func(r *options) error {
 		l := &leaseOptions{client: client, table: table, duration: DefaultLeaseDuration}

@@ -96,7 +96,7 @@ func (l *leases) rows(ctx context.Context, shards []mes.Shard) (map[string]lease
 		consistent := true
 		got, err := l.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{l.table: {Keys: keys, ConsistentRead: &consistent}},
-		})
+		}, leaseOnce)
 		if err != nil {
 			return nil, err
 		}
@@ -237,13 +237,12 @@ func (l *leases) keep(ctx context.Context) {
 	}
 }
 
-// due returns the leases that were renewed a while ago and have not run out, be it
-// just now.
+// due returns the leases that are to be renewed.
 func (l *leases) due() (due []*lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.held {
-		if since := time.Since(c.renewed()); since >= l.duration/3 && since < l.duration {
+		if c.isDue() {
 			due = append(due, c)
 		}
 	}

@@ -26,6 +26,12 @@ func (c *lease) renewed() time.Time {
 	return c.at
 }
 
+// isDue says that it was renewed a while ago and has not run out, be it just now.
+func (c *lease) isDue() bool {
+	since := time.Since(c.renewed())
+	return since >= c.leases.duration/3 && since < c.leases.duration
+}
+
 func (c *lease) isFenced() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
