@@ -88,6 +88,7 @@ resource "aws_cloudwatch_metric_alarm" "listener_is_behind" {
   threshold           = 300000
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic == null ? [] : [var.alarm_topic]
 }
 
 resource "aws_cloudwatch_metric_alarm" "trigger_is_behind" {
@@ -101,6 +102,7 @@ resource "aws_cloudwatch_metric_alarm" "trigger_is_behind" {
   threshold           = 300000
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic == null ? [] : [var.alarm_topic]
 }
 
 resource "aws_cloudwatch_metric_alarm" "something_was_given_up" {
@@ -114,6 +116,7 @@ resource "aws_cloudwatch_metric_alarm" "something_was_given_up" {
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic == null ? [] : [var.alarm_topic]
 }
 
 # A function has set a record aside. Its log says which, the table of faults holds it.
@@ -128,4 +131,5 @@ resource "aws_cloudwatch_metric_alarm" "something_was_set_aside" {
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic == null ? [] : [var.alarm_topic]
 }

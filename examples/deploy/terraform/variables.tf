@@ -44,7 +44,13 @@ variable "maximum_age" {
   default     = 43200
 
   validation {
-    condition     = var.maximum_age <= 86400
-    error_message = "The streams keep no record for longer than 86400 seconds."
+    condition     = var.maximum_age >= 60 && var.maximum_age <= 86400
+    error_message = "It can be from 60 seconds, the least that Lambda takes, to 86400, for longer the streams keep no record."
   }
+}
+
+variable "alarm_topic" {
+  description = "The ARN of an SNS topic that the alarms tell; null for none."
+  type        = string
+  default     = null
 }
