@@ -22,6 +22,10 @@
 // the same record is a fault again, but for the text of the error; as long as the
 // record says when it arrived, for else its time is that of the moment.
 //
+// # A shared table
+//
 // On the table of the events, a trigger is woken by faults as well: give it
-// mes.OnlyHashKeys(faults.NotFaults).
+// mes.OnlyHashKeys(faults.NotFaults), or what it makes a fault of is delivered to it
+// again and again, see [Save]. And no event may be stored there under a hash key that
+// begins with "fault#", see [NewStore]. A table of its own needs neither.
 package faults

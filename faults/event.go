@@ -190,6 +190,12 @@ func cut(err error) string {
 	return text[:end]
 }
 
+// The id of a fault event is the prefix and so many bytes of a hash.
+const (
+	idPrefix = "fault-"
+	idSize   = 16
+)
+
 // idOf names the record by its place in its stream, or, where that is not known,
 // by what it holds.
 func idOf(fault *mes.Fault, meta *mes.Meta) string {
@@ -207,7 +213,7 @@ func idOf(fault *mes.Fault, meta *mes.Meta) string {
 	} else if meta.SequenceNumber == "" {
 		write(string(fault.Record.Data))
 	}
-	return "fault-" + hex.EncodeToString(hash.Sum(nil)[:16])
+	return idPrefix + hex.EncodeToString(hash.Sum(nil)[:idSize])
 }
 
 // timeOf is when the stream took the record; where that is not known, now.

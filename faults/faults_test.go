@@ -284,21 +284,6 @@ func TestResubmitChanges(t *testing.T) {
 	require.ErrorContains(t, faults.Resubmit(t.Context(), nil, trigger, e), "not a fault event")
 }
 
-func TestAFaultAboutAFaultIsNotSavedAgain(t *testing.T) {
-	table := memorytable.New()
-	set, err := faults.NewStore(table)
-	require.NoError(t, err)
-	// It forgets OnlyHashKeys, so it is woken by its own faults.
-	trigger := mes.NewTrigger(set, func(context.Context, *mes.MicroEventStore) error { return mes.Permanent(errBad) },
-		mes.WithFaultHandler(faults.Save(set, "orders")))
-	e, err := mes.NewEvent(map[string]any{"id": "1", "type": "fault", "partitionKey": "orders", "timestamp": time.Now().UnixMilli()})
-	require.NoError(t, err)
-	require.NoError(t, set.Save(t.Context(), e))
-	list := stored(t, set)
-	require.NoError(t, trigger.Handle(t.Context(), []mes.Change{{Kind: mes.Inserted, HashKey: faults.HashKey("orders"), RangeKey: list[0].RangeKey}}))
-	require.Len(t, stored(t, set), 1)
-}
-
 func TestAFaultOfAnOldRecordCanBeRead(t *testing.T) {
 	for _, age := range []time.Duration{40 * 24 * time.Hour, 8 * 365 * 24 * time.Hour} {
 		set, err := faults.NewStore(memorytable.New())

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -97,16 +98,19 @@ func Publish(publisher mes.Publisher, source string, opts ...Option) mes.FaultHa
 // a store of your own it must not let an event expire that has waited in its stream
 // for days, or a fault is gone before anybody could read it.
 //
-// A fault that is itself about a stored fault is accepted and not saved: it says
-// that a trigger was woken by faults (see [NotFaults]), and would only wake it
-// again.
+// A fault that is itself about a stored fault is refused with an error, and so
+// delivered again: it says that a trigger is woken by faults, on a table that they
+// share with the events, and would only wake it again. Give that trigger
+// mes.OnlyHashKeys([NotFaults]). A stored fault is known by its hash key, and by the
+// change's event; where the change has none, by its range key, as long as that ends in
+// the event's id. Every other fault is saved, whatever its hash key begins with.
 func Save(store *mes.Store, source string, opts ...Option) mes.FaultHandler {
 	save := handler(store == nil, source, opts, func(ctx context.Context, e mes.Event) error {
 		return store.Save(ctx, e)
 	})
 	return func(ctx context.Context, fault mes.Fault) error {
-		if fault.Change != nil && !NotFaults(fault.Change.HashKey) {
-			return nil
+		if fault.Change != nil && isFault(fault.Change) {
+			return errors.New("faults: it is about a fault, and would be one again when it is stored; give the trigger mes.OnlyHashKeys(faults.NotFaults)")
 		}
 		return save(ctx, fault)
 	}
@@ -129,17 +133,41 @@ func handler(isNil bool, source string, opts []Option, accept func(context.Conte
 	}
 }
 
+// isFault says whether a change is that of a stored fault. The hash key alone does not:
+// producers may have chosen it, for an event on a table without any faults.
+func isFault(c *mes.Change) bool {
+	if NotFaults(c.HashKey) {
+		return false
+	}
+	for _, e := range [...]*mes.Event{c.New, c.Old} {
+		if e != nil {
+			return parse(e) != nil
+		}
+	}
+	i := strings.LastIndex(c.RangeKey, idPrefix)
+	if i < 0 {
+		return false
+	}
+	hash, err := hex.DecodeString(c.RangeKey[i+len(idPrefix):])
+	return err == nil && len(hash) == idSize
+}
+
 const hashKeyPrefix = "fault#"
 
 // HashKey is the hash key that [NewStore] collects the faults of a source under.
 func HashKey(source string) string { return hashKeyPrefix + source }
 
 // NotFaults refuses the hash keys of faults. It is for [mes.OnlyHashKeys], where
-// faults are on the table of the events.
+// faults are on the table of the events; and only there, for it also leaves out
+// whatever else is stored under such a key.
 func NotFaults(hashKey string) bool { return !strings.HasPrefix(hashKey, hashKeyPrefix) }
 
-// NewStore returns a store of faults on a table, which other stores may share:
-// their hash keys must not begin with "fault#". Each source has a collation of its
+// NewStore returns a store of faults on a table, of its own or shared with other
+// stores. Where it is shared, no hash key of another store may begin with "fault#",
+// which nothing enforces: an event under such a key is among the faults, and no trigger
+// with [NotFaults] tells of it. Where producers choose the keys, as with
+// [mes.PartitionKey], give the faults a table of their own, or the events a
+// [mes.Prefix]. Each source has a collation of its
 // own, see [HashKey]. A fault expires [Retention] after it was set aside, however long
 // its record had waited before; [mes.WithTTL] among the options replaces that, and
 // must leave no fault expired when it is saved. The options are added to those that

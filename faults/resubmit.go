@@ -75,30 +75,38 @@ func spread(errs []error, indexes []int, err error) {
 
 // original returns the record or the change that a fault event is about.
 func original(e *mes.Event, trigger *mes.Trigger) (*mes.Record, *mes.Change, error) {
-	var envelope envelope // it may have come in another one, such as EventBridge's
-	if err := json.Unmarshal(e.Data(), &envelope); err != nil || envelope.Type != Type {
+	b := parse(e)
+	if b == nil {
 		return nil, nil, errors.New("faults: it is not a fault event of this package")
 	}
-	b := &envelope.Fault
 	meta := mes.Meta{Stream: b.Stream, Shard: b.Shard, SequenceNumber: b.SequenceNumber, SubSequence: b.SubSequence, MessageID: b.MessageID, Region: b.Region}
 	if b.Arrived != 0 {
 		meta.Arrived = time.UnixMilli(b.Arrived).UTC()
 	}
-	switch b.Operation {
-	case operationListen:
+	if b.Operation == operationListen {
 		if err := b.check(b.Record); err != nil {
 			return nil, nil, err
 		}
 		return &mes.Record{Data: b.Record.data(), Meta: meta}, nil, nil
-	case operationTrigger:
-		change, err := b.change(trigger)
-		if err != nil {
-			return nil, nil, err
-		}
-		change.Meta = meta
-		return nil, change, nil
 	}
-	return nil, nil, errors.New("faults: it is not a fault event of this package")
+	change, err := b.change(trigger)
+	if err != nil {
+		return nil, nil, err
+	}
+	change.Meta = meta
+	return nil, change, nil
+}
+
+// parse returns what a fault event says; nil if it is none of this package.
+func parse(e *mes.Event) *body {
+	var envelope envelope // it may have come in another one, such as EventBridge's
+	if err := json.Unmarshal(e.Data(), &envelope); err != nil || envelope.Type != Type {
+		return nil
+	}
+	if operation := envelope.Fault.Operation; operation != operationListen && operation != operationTrigger {
+		return nil
+	}
+	return &envelope.Fault
 }
 
 // check says why a payload is no good for another try.
