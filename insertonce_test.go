@@ -77,3 +77,29 @@ func TestInsertOnceNeedsATableThatCan(t *testing.T) {
 	_, err := New(struct{ driver.Table }{newSpy()}, InsertOnce())
 	require.ErrorContains(t, err, "InsertOnce")
 }
+
+// Producers can give two events one ID, by way of two forms or by naming the hash of
+// another. With InsertOnce the second is a fault and does not take the first one's place.
+func TestEventsThatShareAnIDByTheirForms(t *testing.T) {
+	const unnamed = `{"type":"t","timestamp":1767225600000,"partitionKey":"p"}`
+	for name, pair := range map[string][2]string{
+		"two forms": {
+			`{"specversion":"1.0","source":"a","id":"b","type":"t","time":"2026-01-01T00:00:00Z","partitionkey":"p"}`,
+			`{"id":"a b","type":"t","timestamp":"2026-01-01T00:00:00Z","partitionKey":"p"}`,
+		},
+		"a hash": {unnamed, `{"id":"` + sha256ID(unnamed) + `","type":"t","timestamp":1767225600000,"partitionKey":"p"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, err := Parse([]byte(pair[0]))
+			require.NoError(t, err)
+			second, err := Parse([]byte(pair[1]))
+			require.NoError(t, err)
+			require.Equal(t, first.ID, second.ID)
+
+			table := onceTable{newSpy()}
+			s := newTestStore(t, table, WithTTL(NeverExpire()), InsertOnce())
+			require.ErrorIs(t, s.Save(t.Context(), first, second), ErrConflict)
+			require.Len(t, table.items(t, "p"), 1)
+		})
+	}
+}

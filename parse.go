@@ -42,6 +42,13 @@ const hashPrefix = "sha256:"
 // In both, Timestamp is their time, an RFC 3339 string, and else timestamp as
 // above.
 //
+// An ID is only as unique as the producers make it. Two forms may give the same one:
+// a plain event with the id "a b" has that of a CloudEvent with the source a and the id
+// b, and a producer may write "sha256:" and the hash of another's event as its id. Under
+// the same keys the second takes the place of the first. Where producers are not trusted
+// to keep their ids apart, use [InsertOnce], with which the second is a fault, or a
+// [HashKeyFunc] that tells them apart, such as by the source.
+//
 // Parse returns an error for anything else: text that is not JSON or not UTF-8,
 // a value that is no object, a member named here of another type, a string among
 // them that escapes half of a surrogate pair (no Go string can hold it), a time
