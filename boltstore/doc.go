@@ -36,6 +36,8 @@
 //   - One process at a time may have the file open; a second one gets
 //     [ErrInUse]. The file must lie on a local disk, since locks and shared
 //     memory maps do not work over a network file system.
+//   - A file that Open creates only its owner may read. One that is there already
+//     keeps its mode: who may read it, and all events in it, is up to whoever made it.
 //   - Open reads the whole file once to verify it: about a second for a
 //     gigabyte that is on a fast disk.
 //   - The file never shrinks. Space that removed items leave is used again.

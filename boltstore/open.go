@@ -37,8 +37,9 @@ var (
 const lockTimeout = 60 * time.Millisecond
 
 // Open opens the table in a file, and creates the file where there is none, for
-// its owner alone (mode 0600). Its folder must exist. An existing file is
-// verified first, from its first byte to its last.
+// its owner alone (mode 0600). Its folder must exist. An existing file keeps the mode
+// that it has, an empty one too, and is verified first, from its first byte to its
+// last.
 //
 // Errors: [ErrInUse], [ErrFormat], [ErrDamaged], what the operating system
 // says (errors.Is with [fs.ErrNotExist] or [fs.ErrPermission]), and all that is

@@ -37,6 +37,21 @@ func TestOpenCreatesAPrivateFile(t *testing.T) {
 	assert.Equal(t, fs.FileMode(0o600), info.Mode())
 }
 
+// Who made the file has said who may read it; an empty one too.
+func TestOpenLeavesTheModeOfAFileAlone(t *testing.T) {
+	path := tempPath(t)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, os.Chmod(path, 0o640)) // whatever the umask is
+	for range 2 {
+		table, err := Open(path)
+		require.NoError(t, err)
+		require.NoError(t, table.Close())
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o640), info.Mode())
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	folder := t.TempDir()
 	file := func(name, content string, mode fs.FileMode) string {
