@@ -75,6 +75,7 @@ func mutations() []mutation {
 		{"an action for everything", samFile, "                  - dynamodb:Query\n", "                  - dynamodb:Query\n                  - dynamodb:*\n"},
 		{"a name that stands twice", samFile, "      BatchSize: 100\n", "      BatchSize: 100\n      BatchSize: 100\n"},
 		{"no table", samFile, "          TABLE_NAME: !Ref Events\n", ""},
+		{"a table that is written out", samFile, "TABLE_NAME: !Ref Events", "TABLE_NAME: !Sub Events"},
 		{"no TTL", samFile, "        Enabled: true", "        Enabled: false"},
 		{"another kind of resource", samFile, "  TriggerLogs:\n", "  Admin:\n    Type: AWS::IAM::ManagedPolicy\n  TriggerLogs:\n"},
 		{"a stream only now and then", samFile, "  Stream:\n    Type", "  Stream:\n    Condition: WithExpiry\n    Type"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -11,7 +12,7 @@ import (
 // readSAM reads the one file of the SAM template.
 func readSAM(p pipeline) (map[string]any, error) {
 	for name := range p {
-		if len(name) > 4 && name[:4] == "sam/" && name != "sam/template.yaml" {
+		if strings.HasPrefix(name, "sam/") && name != "sam/template.yaml" {
 			return nil, fmt.Errorf("%s: this test does not know it", name)
 		}
 	}
@@ -42,7 +43,7 @@ func fromYAML(node *yaml.Node) (any, error) {
 	}
 	tag := node.Tag
 	switch {
-	case node.Kind == yaml.ScalarNode && (tag == "!Ref" || tag == "!GetAtt" || tag == "!Sub"):
+	case node.Kind == yaml.ScalarNode && (tag == "!Ref" || tag == "!GetAtt" || tag == "!Sub" && strings.Contains(node.Value, "${")):
 		return expr(node.Value), nil
 	case node.Kind == yaml.ScalarNode && (tag == "!!str" || tag == "!!int" || tag == "!!bool"):
 		return node.Value, nil
