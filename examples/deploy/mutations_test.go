@@ -61,6 +61,7 @@ func mutations() []mutation {
 		{"managed policies", samFile, "  ListenerRole:\n    Type: AWS::IAM::Role\n    Properties:\n", "  ListenerRole:\n    Type: AWS::IAM::Role\n    Properties:\n      ManagedPolicyArns: [" + admin + "]\n"},
 		{"policies of the function", samFile, "      CodeUri: ../build/lambda-listener\n", "      CodeUri: ../build/lambda-listener\n      Policies: AdministratorAccess\n"},
 		{"policies of all functions", samFile, "    MemorySize: 256\n", "    MemorySize: 256\n    Layers: [x]\n"},
+		{"an environment of all functions", samFile, "    MemorySize: 256\n", "    MemorySize: 256\n    Environment:\n      Variables:\n        X: y\n"},
 		{"Deny", samFile, "Effect: Allow\n                Action:\n                  - dynamodb:Query", "Effect: Deny\n                Action:\n                  - dynamodb:Query"},
 		{"a filter for everything", samFile, `{"eventName":["INSERT"]}`, `{"eventName":["INSERT","MODIFY","REMOVE"]}`},
 		{"a filter of the listener", samFile, "      MaximumBatchingWindowInSeconds: 1\n", "      MaximumBatchingWindowInSeconds: 1\n      FilterCriteria: {Filters: [{Pattern: '{}'}]}\n"},

@@ -129,7 +129,10 @@ func checkSAMResources(n node, roles map[string]actions, globals map[string]any)
 		})
 		resource(function, "Serverless::Function", func(n node) {
 			for setting, value := range globals {
-				if _, ok := n.members[setting]; !ok {
+				_, own := n.members[setting]
+				if _, scalar := value.(string); own && !scalar {
+					n.fail("has %s, and so have all functions: SAM would put them together", setting)
+				} else if !own {
 					n.members[setting] = value
 				}
 			}
