@@ -23,6 +23,9 @@ const (
 // ErrTooLarge says that more would be opened than is wanted.
 var ErrTooLarge = errors.New("it holds too much")
 
+// The decoder would make room for as much as a header says before it looks further.
+var errClaim = errors.New("it says that it holds more than it has room for")
+
 // An Opener opens zstd. The zero Opener is ready, and is not to be copied. It may be
 // used by many goroutines at once, holds none itself, and needs no closing.
 type Opener struct {
@@ -51,8 +54,10 @@ func (o *Opener) Open(room, packed []byte, most int) ([]byte, error) {
 	if o.err != nil {
 		return nil, o.err
 	}
-	need, exact := size(packed, most)
+	need, exact, err := size(packed, most)
 	switch {
+	case err != nil:
+		return nil, err
 	case exact && need > most:
 		return nil, ErrTooLarge
 	case need <= max(maxBlock, cap(room)): // most are
@@ -83,46 +88,62 @@ func (o *Opener) decode(room, packed []byte, most int) ([]byte, error) {
 	return opened, nil
 }
 
+// Cost returns how many bytes Open writes at most before it returns what packed holds,
+// or what is wrong with it: 0 where it opens nothing.
+func Cost(packed []byte, most int) int {
+	need, exact, err := size(packed, most)
+	if err != nil || exact && need > most {
+		return 0
+	}
+	return min(need, most)
+}
+
 // size returns how much packed holds at most, as its headers say, or something
 // above most. exact says that it cannot be less. What is no zstd counts as nothing.
-func size(packed []byte, most int) (size int, exact bool) {
+func size(packed []byte, most int) (size int, exact bool, err error) {
 	exact = true
 	for size <= most {
 		var header zstd.Header
 		if err := header.Decode(packed); err != nil {
-			return size, exact
+			return size, exact, nil // the decoder says what is wrong
 		}
 		packed = packed[min(header.HeaderSize, len(packed)):]
 		if header.Skippable {
 			packed = packed[min(uint64(header.SkippableSize), uint64(len(packed))):]
 			continue
 		}
-		if header.HasFCS {
-			size += int(min(header.FrameContentSize, uint64(most)+1))
-		} else {
-			exact = false
-		}
-		for last := false; !last; {
-			if len(packed) < 3 {
-				return size, exact
-			}
+		blocks := 0 // how much they hold at most
+		last := false
+		for !last && len(packed) >= 3 {
 			block := uint32(packed[0]) | uint32(binary.LittleEndian.Uint16(packed[1:]))<<8
 			last = block&1 == 1
 			stored, opened := int(block>>3), int(block>>3)
 			switch block >> 1 & 3 {
+			case 0:
+				opened = min(opened, len(packed)-3)
 			case 1: // one byte, so many times
 				stored = 1
 			case 2:
 				opened = maxBlock
 			}
-			if !header.HasFCS {
-				size += min(opened, maxBlock)
-			}
+			blocks += min(opened, maxBlock)
 			packed = packed[min(3+stored, len(packed)):]
+		}
+		switch {
+		case !header.HasFCS:
+			exact = false
+			size += blocks
+		case header.FrameContentSize > uint64(blocks):
+			return size, exact, errClaim
+		default:
+			size += int(header.FrameContentSize)
+		}
+		if !last {
+			return size, exact, nil
 		}
 		if header.HasCheckSum {
 			packed = packed[min(4, len(packed)):]
 		}
 	}
-	return size, exact
+	return size, exact, nil
 }

@@ -75,7 +75,8 @@ func TestWhatIsOpenedIsWhatWasThere(t *testing.T) {
 				require.True(t, bytes.Equal(data, got), "%s of %d", name, n)
 				require.Less(t, cap(got), 2*n+2*room+2*maxBlock, name)
 			}
-			bound, exact := size(packed, Limit)
+			bound, exact, err := size(packed, Limit)
+			require.NoError(t, err)
 			require.GreaterOrEqual(t, bound, n, name)
 			if exact {
 				require.Equal(t, bound, n, name)
@@ -120,12 +121,40 @@ func TestPromise16ManyBlocksOfNothing(t *testing.T) {
 	opener := new(Opener)
 	data := bytes.Repeat(text(100), 30)
 	packed := streamed(t, data, 100)
-	bound, _ := size(packed, Limit)
+	bound, _, err := size(packed, Limit)
+	require.NoError(t, err)
 	require.Greater(t, bound, 3<<20)
 	got, err := opener.Open(nil, packed, Limit)
 	require.NoError(t, err)
 	require.Equal(t, data, got)
 	require.Less(t, cap(got), 10_000)
+}
+
+// claiming is a frame of one block of one byte whose header says that it holds more.
+func claiming(size uint64) []byte {
+	frame := binary.LittleEndian.AppendUint64([]byte("\x28\xb5\x2f\xfd\xe0"), size)
+	return append(frame, 1<<3|1<<1|1, 0, 0, 'x')
+}
+
+// A header may say anything: no room is made for what is not there.
+func TestPromise16NoRoomIsMadeForAClaim(t *testing.T) {
+	opener := new(Opener)
+	got, err := opener.Open(nil, claiming(1), Limit)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(got))
+	lies := [][]byte{claiming(2), claiming(Limit), claiming(1 << 62), append(whole(t, text(10)), claiming(Limit-10)...), whole(t, text(Limit))[:100]}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, packed := range lies {
+		_, err = opener.Open(nil, packed, Limit)
+		require.Error(t, err)
+		require.Zero(t, Cost(packed, Limit))
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	// What is broken only behind a good part of it has cost that.
+	require.Equal(t, 3*maxBlock, Cost(append(rle(3, maxBlock), "\x28\xb5\x2f\xfd"...), Limit))
+	require.Equal(t, Limit, Cost(rle(300, maxBlock), Limit))
 }
 
 func TestWhatIsBrokenStaysBroken(t *testing.T) {
@@ -160,7 +189,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		require.True(t, bytes.Equal(want, got))
-		if bound, _ := size(packed, Limit); len(want) > bound {
+		if bound, _, _ := size(packed, Limit); len(want) > bound || len(want) > Cost(packed, Limit) {
 			t.Fatalf("%d bytes, not %d at most", len(want), bound)
 		}
 	})
