@@ -53,9 +53,21 @@ func (b *boundStream) page(ctx context.Context, shard, iterator string, after me
 		return page[mes.Change]{}, err
 	}
 	changes := make([]mes.Change, len(got.Records))
+	size := 0
 	for i := range got.Records {
+		if err := ctx.Err(); err != nil {
+			return page[mes.Change]{}, err
+		}
 		if changes[i], err = b.change(&got.Records[i], arn, shard); err != nil {
 			return page[mes.Change]{}, err
+		}
+		for _, e := range [...]*mes.Event{changes[i].New, changes[i].Old} {
+			if e != nil {
+				size += len(e.Raw)
+			}
+		}
+		if size > maxPageBytes && i < len(got.Records)-1 { // images may be compressed
+			return page[mes.Change]{records: changes[:i+1], cut: true}, nil
 		}
 	}
 	// An open shard may have an ending sequence number, and an empty page may
