@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -125,7 +124,8 @@ func (h *DynamoDBHandler) HandleKinesis(ctx context.Context, event events.Kinesi
 func (h *DynamoDBHandler) handle(ctx context.Context, s *stream, c *changer) (identifier string, err error) {
 	limited, cancel := h.limit(ctx)
 	defer cancel()
-	failures := h.fire(limited, s, c)
+	f := firing{h: h, stream: s, changer: c}
+	failures := f.fire(limited)
 	h.log(ctx, len(s.changes), failures)
 	return h.checkpoint(len(s.changes), func(i int) *mes.Meta { return &s.changes[i].Meta }, failures)
 }
@@ -134,113 +134,3 @@ var (
 	errEarlierFailed = errors.New("not handled, since an earlier change of its hash key failed")
 	errNoKind        = errors.New("its eventName is none of INSERT, MODIFY and REMOVE")
 )
-
-// fire hands the changes of a payload to the trigger and returns which are to be
-// delivered again. Images may be compressed, and so hold far more than the payload:
-// when a part is full it is handled before more is read.
-func (h *DynamoDBHandler) fire(ctx context.Context, s *stream, changer *changer) []failure {
-	var failures []failure
-	failedKeys := make(map[string]bool)
-	var picked selection
-	size := 0
-	flush := func() {
-		if len(picked.changes) == 0 {
-			return
-		}
-		for _, f := range failuresOf(h.trigger.Handle(ctx, picked.changes), len(picked.changes)) {
-			failures = append(failures, failure{index: picked.index(f.Index), err: f.Err})
-			failedKeys[picked.changes[f.Index].HashKey] = true
-		}
-		picked.done()
-		size = 0
-		changer = newChanger(h.store, h.images, len(s.changes))
-	}
-	none, left := streamRecord{complete: true}, s.records
-	for i := range s.changes {
-		change, record := &s.changes[i], &none
-		if len(left) > 0 && left[0].change == i {
-			record, left = &left[0], left[1:]
-		}
-		if h.onlyRegion && record.elsewhere(change) {
-			continue
-		}
-		err := record.err
-		switch {
-		case change.Meta.SequenceNumber == "":
-			err = errNoSequence
-		case !record.complete:
-			err = changer.complete(change, record, [2]*decodedImage{})
-		}
-		if change.Kind == 0 && change.Err == nil {
-			change.Err = errNoKind
-		}
-		if err == nil && change.HashKey != "" && failedKeys[change.HashKey] {
-			err = errEarlierFailed
-		}
-		if err != nil {
-			failures = append(failures, failure{index: i, err: err})
-			continue
-		}
-		picked.add(s.changes, i)
-		for _, e := range [...]*mes.Event{change.New, change.Old} {
-			if e != nil {
-				size += len(e.Raw)
-			}
-		}
-		if size > maxPart {
-			flush()
-		}
-	}
-	flush()
-	slices.SortFunc(failures, func(a, b failure) int { return a.index - b.index })
-	return failures
-}
-
-// A selection is changes of a payload that are handed to the trigger together. As long
-// as they follow one another, as they nearly always do, they are not copied.
-type selection struct {
-	changes []mes.Change
-	first   int   // the index of the first one
-	indexes []int // of all of them, if they do not follow one another
-}
-
-// add adds a change of a payload.
-func (p *selection) add(all []mes.Change, i int) {
-	switch {
-	case len(p.changes) == 0:
-		p.changes, p.first, p.indexes = all[i:i+1:i+1], i, nil
-	case p.indexes == nil && p.first+len(p.changes) == i:
-		p.changes = all[p.first : i+1 : i+1]
-	default:
-		if p.indexes == nil {
-			p.indexes = make([]int, 0, len(p.changes)+1)
-			p.changes = append(make([]mes.Change, 0, len(all)-p.first), p.changes...)
-			for k := p.first; k < p.first+len(p.changes); k++ {
-				p.indexes = append(p.indexes, k)
-				forget(&all[k])
-			}
-		}
-		p.changes, p.indexes = append(p.changes, all[i]), append(p.indexes, i)
-		forget(&all[i])
-	}
-}
-
-// forget lets go of what a change holds, but for where it comes from.
-func forget(change *mes.Change) { change.New, change.Old = nil, nil }
-
-// index returns the index in the payload of the change with an index.
-func (p *selection) index(i int) int {
-	if p.indexes != nil {
-		return p.indexes[i]
-	}
-	return p.first + i
-}
-
-// done empties the selection: what its changes hold need not be kept until the next
-// part is full.
-func (p *selection) done() {
-	for i := range p.changes {
-		forget(&p.changes[i])
-	}
-	*p = selection{}
-}

@@ -2,6 +2,10 @@ package lambdahandler
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -24,10 +28,13 @@ type KinesisHandler struct {
 // It unpacks aggregates of the Kinesis Producer Library, of which all records are
 // done or none, and opens what is compressed with gzip or zstd, and the COMPRESSED
 // values of aws-lambda-stream, before the store's decoder sees it. A record of which
-// the base64, the aggregate or the compressed form is broken, or that has more than
-// 16 MiB when opened, is a fault (see [mes.WithFaultHandler]); a fault's Data is what
-// stood in the stream. A string that begins with COMPRESSED and goes on with anything
-// but the base64 of gzip is just a string.
+// the base64, the aggregate or the compressed form is broken, or an event that has more
+// than 16 MiB when opened, is a fault (see [mes.WithFaultHandler]), of which Data is what
+// stood in the stream. So is the rest of an aggregate, with the whole of it as Data, when
+// more has been opened of it, or was tried to be, than 64 MiB and 16 times its size, or
+// when it has taken half of the time that the function has. Data of an event that was
+// opened, and is a fault all the same, is what has been opened. A string that begins
+// with COMPRESSED and goes on with anything but the base64 of gzip is just a string.
 func Kinesis(listener *mes.Listener, opts ...ListenerOption) *KinesisHandler {
 	o := newOptions("Kinesis", wrongListener(listener), opts, ListenerOption.applyListener)
 	return &KinesisHandler{options: o, listener: listener}
@@ -98,11 +105,9 @@ func (h *KinesisHandler) listen(ctx context.Context, records []mes.Record) []fai
 }
 
 // How much is unpacked at once, in bytes of records and of what was compressed: a
-// batch may hold far more than the function's memory.
-const (
-	maxPart    = 4 << 20
-	recordSize = 256 // what a record costs besides its data, roughly
-)
+// batch may hold far more than the function's memory. What cannot be opened counts,
+// too: what is done by the deadline is what has been handed over before.
+const maxPart = 4 << 20
 
 // A part is records that are handed to the listener together, and which record of
 // the payload each was in.
@@ -112,44 +117,98 @@ type part struct {
 	size    int
 }
 
+// belong notes that the records that are new in the part were in one of the payload.
+func (p *part) belong(owner int) {
+	for len(p.owners) < len(p.records) {
+		p.owners = append(p.owners, owner)
+	}
+}
+
+// clear empties the part: its records need not be kept until the next one is full.
+func (p *part) clear() {
+	clear(p.records)
+	*p = part{records: p.records[:0], owners: p.owners[:0]}
+}
+
 func (h *KinesisHandler) listenInParts(ctx context.Context, records []mes.Record) []failure {
 	failed := make(map[int]error)
 	var p part
-	flush := func() {
-		if len(p.records) == 0 {
-			return
-		}
-		for _, f := range failuresOf(h.listener.Handle(ctx, p.records), len(p.records)) {
-			if owner := p.owners[f.Index]; failed[owner] == nil {
-				failed[owner] = f.Err
-			}
-		}
-		clear(p.records) // it need not be kept until the next part is full
-		p = part{records: p.records[:0], owners: p.owners[:0]}
-	}
+	var unpacking kinesisrecord.Unpacking
+	patience := patienceOf(ctx)
 	for i := range records {
 		record := &records[i]
-		if record.Meta.SequenceNumber == "" {
+		switch {
+		case record.Meta.SequenceNumber == "":
 			failed[i] = errNoSequence
 			continue
-		}
-		first := len(p.records)
-		if record.Err != nil {
+		case record.Err != nil:
 			p.records = append(p.records, *record)
-		} else {
-			p.records = h.unpacker.Append(p.records, record.Data, record.Meta)
+			p.belong(i)
+			continue
 		}
-		for _, unpacked := range p.records[first:] {
-			p.owners = append(p.owners, i)
-			p.size += recordSize + len(unpacked.Data)
-		}
-		if p.size -= len(record.Data); p.size > maxPart {
-			flush()
+		left := patience
+		for unpacking.Begin(&h.unpacker, record.Data, record.Meta); !unpacking.Done(); {
+			var cost int
+			var err error
+			began := time.Now()
+			p.records, cost, err = unpacking.Next(ctx, p.records, maxPart-p.size)
+			if p.size += cost; err == nil && p.size > maxPart && !unpacking.Done() {
+				if left -= time.Since(began); left < 0 {
+					p.records = unpacking.GiveUp(p.records, errSlow)
+				}
+			}
+			p.belong(i)
+			if err != nil { // no time is left: neither is it for what has not been handed over
+				for _, owner := range p.owners {
+					failed[owner] = unopened(err)
+				}
+				for ; i < len(records); i++ {
+					failed[i] = unopened(err)
+				}
+				return inOrder(failed, len(records))
+			}
+			if p.size > maxPart {
+				h.hand(ctx, &p, failed)
+			}
 		}
 	}
-	flush()
+	h.hand(ctx, &p, failed)
+	return inOrder(failed, len(records))
+}
+
+// An aggregate that takes half of the time to open, without the time that its records
+// take to be handled, is not opened any further: it would take as long the next time,
+// and hold up its shard.
+func patienceOf(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return math.MaxInt64
+	}
+	return time.Until(deadline) / 2
+}
+
+var errSlow = errors.New("half of the time that the function has was not enough to open it: from here on its records are not opened")
+
+// hand hands a part to the listener. What of it is not done goes to failed.
+func (h *KinesisHandler) hand(ctx context.Context, p *part, failed map[int]error) {
+	if len(p.records) == 0 {
+		return
+	}
+	for _, f := range failuresOf(h.listener.Handle(ctx, p.records), len(p.records)) {
+		if owner := p.owners[f.Index]; failed[owner] == nil {
+			failed[owner] = f.Err
+		}
+	}
+	p.clear()
+}
+
+// unopened is the error of what is left over since no time was left to open it.
+func unopened(err error) error { return fmt.Errorf("not opened: %w", err) }
+
+// inOrder makes a list of the failures of n records.
+func inOrder(failed map[int]error, n int) []failure {
 	var failures []failure
-	for i := range records {
+	for i := range n {
 		if err := failed[i]; err != nil {
 			failures = append(failures, failure{index: i, err: err})
 		}

@@ -26,27 +26,35 @@ func (h *messageHandler) listen(ctx context.Context, records []mes.Record) map[i
 	limited, cancel := h.limit(ctx)
 	defer cancel()
 	failed := make(map[int]error)
-	var failures []failure
 	for begin := 0; begin < len(records); {
 		end, size := begin, 0
-		for end < len(records) && size <= maxPart {
-			before := len(records[end].Data)
-			if opened := h.unpacker.Append(nil, records[end].Data, records[end].Meta); len(opened) == 1 {
-				records[end] = opened[0] // a message is text, which no aggregate is
+		for ; end < len(records) && size <= maxPart; end++ {
+			record := &records[end]
+			if record.Err != nil || !kinesisrecord.Packed(record.Data) {
+				continue
 			}
-			size += len(records[end].Data) - before
-			end++
+			if err := limited.Err(); err != nil { // no time is left: neither is it for those before
+				for ; begin < len(records); begin++ {
+					failed[begin] = unopened(err)
+				}
+				break
+			}
+			if opened := h.unpacker.Open(record); opened > 0 { // its room may be larger than what is in it
+				size += max(opened, cap(record.Data))
+			}
+		}
+		if begin == len(records) {
+			break
 		}
 		for _, f := range failuresOf(h.listener.Handle(limited, records[begin:end]), end-begin) {
 			failed[begin+f.Index] = f.Err
-			failures = append(failures, failure{index: begin + f.Index, err: f.Err})
 		}
 		for i := begin; i < end; i++ {
 			records[i].Data = nil
 		}
 		begin = end
 	}
-	h.log(ctx, len(records), failures)
+	h.log(ctx, len(records), inOrder(failed, len(records)))
 	return failed
 }
 

@@ -21,9 +21,9 @@ const (
 	// Kinesis Data Streams API reference).
 	maxKinesisRecords = 10_000
 
-	// maxPageBytes is how many bytes of a page are taken at once. GetRecords returns
+	// maxPageBytes is how many bytes of a page are opened at once. GetRecords returns
 	// no more than 10 MB, but compressed records may be a thousand times as much
-	// when they are opened.
+	// when they are opened. What cannot be opened counts, too, for the time it takes.
 	maxPageBytes = 32 << 20
 
 	// kinesisReadEvery keeps to five reads a second and shard, which all readers
@@ -62,7 +62,9 @@ var (
 // Kinesis returns a Kinesis stream, named by its name or its ARN, as a source for
 // [Listen]. Keep to one of the two: checkpoints are kept under what was given.
 // Records that the Kinesis Producer Library has aggregated are taken apart, and
-// compressed ones opened; what cannot be is a fault of that record alone.
+// compressed ones opened; what cannot be is a fault of that record alone. The rest of an
+// aggregate is one fault when more has been opened of it, or was tried to be, than 64 MiB
+// and 16 times its size.
 //
 // A shard is read five times a second at most, which is what Kinesis allows all
 // readers of a shard together. So each call is made once, whatever retries the
@@ -177,12 +179,30 @@ func (s *KinesisSource) page(ctx context.Context, shard, iterator string, after 
 	if err != nil {
 		return page[mes.Record]{}, err
 	}
-	records := make([]mes.Record, 0, len(got.Records))
+	records, cut, err := s.unpack(ctx, shard, got.Records, after, fresh)
+	if err != nil || cut {
+		return page[mes.Record]{records: records, cut: cut}, err
+	}
+	return page[mes.Record]{
+		records: records,
+		next:    aws.ToString(got.NextShardIterator),
+		behind:  time.Duration(aws.ToInt64(got.MillisBehindLatest)) * time.Millisecond,
+		held:    len(got.Records) > 0,
+		whole:   got.Records != nil,
+	}, nil
+}
+
+// unpack returns what is behind a position in the records of a page. cut says that
+// there is more of it, when it gets too large: the next read may go on within an
+// aggregate.
+func (s *KinesisSource) unpack(ctx context.Context, shard string, from []types.Record, after mes.Position, fresh bool) (records []mes.Record, cut bool, err error) {
+	records = make([]mes.Record, 0, len(from))
+	var unpacking kinesisrecord.Unpacking
 	size := 0
-	for i := range got.Records {
-		r := &got.Records[i]
+	for i := range from {
+		r := &from[i]
 		if aws.ToString(r.SequenceNumber) == "" {
-			return page[mes.Record]{}, fmt.Errorf("%w: a record has no sequence number", mes.ErrCorrupt)
+			return nil, false, fmt.Errorf("%w: a record has no sequence number", mes.ErrCorrupt)
 		}
 		meta := mes.Meta{
 			Stream: s.stream, Shard: shard, Region: s.region,
@@ -196,34 +216,32 @@ func (s *KinesisSource) page(ctx context.Context, shard, iterator string, after 
 		}
 		if fresh && order > 0 && len(records) == 0 && i == 0 {
 			// Kinesis does not mind a sequence number that it no longer keeps.
-			return page[mes.Record]{}, fmt.Errorf("%w: nor the record of the position itself", mes.ErrTrimmed)
+			return nil, false, fmt.Errorf("%w: nor the record of the position itself", mes.ErrTrimmed)
 		}
-		first := len(records)
-		records = s.unpacker.Append(records, r.Data, meta)
-		for k := first; k < len(records); k++ {
-			size += len(records[k].Data)
-		}
-		if size > maxPageBytes && (!comparable || order > 0) && i < len(got.Records)-1 {
-			return page[mes.Record]{records: records, cut: true}, nil
-		}
-		if !comparable || order > 0 {
-			continue
-		}
-		rest := records[:first] // the record of the position: what is behind it within
-		for _, record := range records[first:] {
-			if record.Meta.SubSequence > after.SubSequence {
-				rest = append(rest, record)
+		for unpacking.Begin(&s.unpacker, r.Data, meta); !unpacking.Done(); {
+			first, cost := len(records), 0
+			if records, cost, err = unpacking.Next(ctx, records, max(maxPageBytes-size, 0)); err != nil {
+				return nil, false, err
+			}
+			if comparable && order == 0 { // the record of the position: what is behind it within
+				rest := records[:first]
+				for _, record := range records[first:] {
+					if record.Meta.SubSequence > after.SubSequence {
+						rest = append(rest, record)
+					}
+				}
+				clear(records[len(rest):])
+				records = rest
+			}
+			if len(records) == first {
+				continue // what was dropped takes no room
+			}
+			if size += cost; size > maxPageBytes && (i < len(from)-1 || !unpacking.Done()) {
+				return records, true, nil
 			}
 		}
-		records = rest
 	}
-	return page[mes.Record]{
-		records: records,
-		next:    aws.ToString(got.NextShardIterator),
-		behind:  time.Duration(aws.ToInt64(got.MillisBehindLatest)) * time.Millisecond,
-		held:    len(got.Records) > 0,
-		whole:   got.Records != nil,
-	}, nil
+	return records, false, nil
 }
 
 // A pace keeps reads of a shard apart.

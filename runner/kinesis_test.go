@@ -1,12 +1,9 @@
 package runner
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,38 +284,6 @@ func TestAGapOfAnyLengthIsGotOver(t *testing.T) {
 		require.Equal(t, 1, f.called("GetShardIterator"), "what was got over is not read again")
 		require.Zero(t, f.tight)
 	})
-}
-
-func TestPromise16APageThatIsLargeOnceItIsOpenedIsTakenInParts(t *testing.T) {
-	f := newFakeKinesis(1)
-	var want []string
-	for i := range 6 {
-		id := fmt.Sprintf("%04d", i)
-		want = append(want, id)
-		var packed bytes.Buffer
-		w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-		require.NoError(t, err)
-		_, err = fmt.Fprintf(w, `{"id":%q,"type":"t","partitionKey":"p","timestamp":1,"n":"%s"}`, id, strings.Repeat("x", 8<<20))
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
-		f.put(0, "p", packed.Bytes())
-	}
-	source := Kinesis(f, fakeStream)
-	source.pace.off = true
-	var got []string
-	after := mes.Position{}
-	for len(got) < len(want) {
-		records, _, err := source.ReadRecords(t.Context(), f.shards[0].id, after, 100)
-		require.NoError(t, err)
-		size := 0
-		for _, r := range records {
-			size += len(r.Data)
-			got = append(got, string(r.Data[7:11]))
-			after = r.Meta.Position()
-		}
-		require.LessOrEqual(t, size, maxPageBytes+9<<20)
-	}
-	require.Equal(t, want, got)
 }
 
 func TestAKinesisIteratorThatExpires(t *testing.T) {

@@ -38,9 +38,10 @@ const (
 
 func aggregateMagic() []byte { return []byte("\xf3\x89\x9a\xc2") }
 
-// maxRecords bounds the records of one aggregate, so that a small message of empty
-// ones does not become a large slice. The largest Kinesis record, of 10 MiB, would
-// have to hold events of 100 bytes to get there.
+// maxRecords bounds the records of one aggregate, and the keys in each of its tables,
+// so that a small message of empty ones does not become a large slice. The largest
+// Kinesis record, of 10 MiB, would have to hold events of 100 bytes to get there, and
+// no producer has more keys than records.
 const maxRecords = 100_000
 
 var (
@@ -60,23 +61,27 @@ func appendAggregate(dst []mes.Record, data []byte, meta *mes.Meta) ([]mes.Recor
 	}
 	// The tables may come after the records, so they are read first.
 	var partitionKeys, hashKeys []string
-	count := 0
+	var counts [fieldRecords + 1]int
 	err = walk(message, func(field protowire.Number, value []byte, _ uint64) {
+		if counts[field]++; counts[field] > maxRecords {
+			return
+		}
 		switch field {
 		case fieldPartitionKeys:
 			partitionKeys = append(partitionKeys, string(value))
 		case fieldHashKeys:
 			hashKeys = append(hashKeys, string(value))
-		case fieldRecords:
-			count++
 		}
 	}, fieldPartitionKeys, fieldHashKeys, fieldRecords)
 	if err != nil {
 		return dst, err
 	}
-	if count > maxRecords {
-		return dst, fmt.Errorf("it has %d records and can have at most %d", count, maxRecords)
+	for field, name := range [...]string{fieldPartitionKeys: "partition keys", fieldHashKeys: "hash keys", fieldRecords: "records"} {
+		if counts[field] > maxRecords {
+			return dst, fmt.Errorf("it has %d %s and can have at most %d", counts[field], name, maxRecords)
+		}
 	}
+	count := counts[fieldRecords]
 	if free := cap(dst) - len(dst); free < count {
 		dst = append(make([]mes.Record, 0, len(dst)+max(count, len(dst))), dst...)
 	}

@@ -17,9 +17,10 @@ const (
 	zstdMagic = "\x28\xb5\x2f\xfd"
 )
 
-var errTooLarge = fmt.Errorf("what is compressed in the Kinesis record has more than %d bytes when opened", MaxOpened)
+var errTooLarge = fmt.Errorf("what is compressed in the record has more than %d bytes when opened", MaxOpened)
 
-// openWhole returns what data holds, if it is compressed, and else data.
+// openWhole returns what data holds, if it is compressed, and else data. Whether that
+// succeeds or not, what it has cost is taken from left.
 func (u *Unpacker) openWhole(data []byte, left *int) ([]byte, error) {
 	switch {
 	case len(data) < len(gzipMagic):
@@ -42,18 +43,18 @@ func (u *Unpacker) gunzip(data []byte, left *int) ([]byte, error) {
 		return nil, fmt.Errorf("gzip: %w", err)
 	}
 	opened, err := readAtMost(reader, *left, 4*len(data))
+	*left -= min(len(opened), *left)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, errTooLarge
 	case err != nil:
 		return nil, fmt.Errorf("gzip: %w", err)
 	}
-	*left -= len(opened)
 	return opened, nil
 }
 
 // readAtMost reads to the end, into a buffer that never has room for more than one
-// byte over the most.
+// byte over the most. With an error it returns what it has read before.
 func readAtMost(reader io.Reader, most, guess int) ([]byte, error) {
 	const first = 4 << 10
 	room := make([]byte, 0, min(most+1, max(first, guess)))
@@ -62,11 +63,11 @@ func readAtMost(reader io.Reader, most, guess int) ([]byte, error) {
 		room = room[:len(room)+n]
 		switch {
 		case len(room) > most:
-			return nil, errTooLarge
+			return room, errTooLarge
 		case errors.Is(err, io.EOF):
 			return room, nil
 		case err != nil:
-			return nil, err
+			return room, err
 		case len(room) == cap(room):
 			room = append(make([]byte, 0, min(most+1, 4*cap(room))), room...)
 		}
@@ -75,6 +76,9 @@ func readAtMost(reader io.Reader, most, guess int) ([]byte, error) {
 
 func (u *Unpacker) unzstd(data []byte, left *int) ([]byte, error) {
 	opened, err := u.zstd.Open(nil, data, *left)
+	if err != nil {
+		*left -= unzstd.Cost(data, *left)
+	}
 	switch {
 	case errors.Is(err, unzstd.ErrTooLarge):
 		return nil, errTooLarge

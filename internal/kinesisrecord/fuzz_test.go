@@ -8,10 +8,10 @@ import (
 	mes "github.com/microeventstore/microeventstore"
 )
 
-// check holds what Append returns to what it promises of every input.
+// check holds what becomes of a Kinesis record to what is promised of every input.
 func check(t *testing.T, data []byte) {
 	before := bytes.Clone(data)
-	got := new(Unpacker).Append(nil, data, mes.Meta{SequenceNumber: "1", PartitionKey: "p"})
+	got := unpack(t, data, mes.Meta{SequenceNumber: "1", PartitionKey: "p"})
 	if !bytes.Equal(before, data) {
 		t.Fatal("the input was changed")
 	}
@@ -22,7 +22,7 @@ func check(t *testing.T, data []byte) {
 		}
 		opened += len(got[i].Data)
 	}
-	if opened > MaxOpened+len(data) {
+	if opened > maxOpenedInAll+MaxOpened+(maxOpenedPerByte+2)*len(data) {
 		t.Fatalf("%d bytes became %d", len(data), opened)
 	}
 	if json.Valid(data) && len(got) == 1 && got[0].Err == nil && !json.Valid(got[0].Data) {

@@ -34,7 +34,7 @@ func TestAggregatesOfTheRealLibrary(t *testing.T) {
 	meta := mes.Meta{Shard: "s", SequenceNumber: "49", PartitionKey: "outer", ExplicitHashKey: "7"}
 	for _, aggregate := range readNPM(t).Aggregates {
 		t.Run(aggregate.Name, func(t *testing.T) {
-			got := new(Unpacker).Append(nil, aggregate.Data, meta)
+			got := unpack(t, aggregate.Data, meta)
 			require.Len(t, got, len(aggregate.Records))
 			for i, record := range aggregate.Records {
 				want := meta
@@ -48,7 +48,7 @@ func TestAggregatesOfTheRealLibrary(t *testing.T) {
 func TestCompressedValuesOfTheRealLibrary(t *testing.T) {
 	opened := 0
 	for _, value := range readNPM(t).Compressed {
-		got := new(Unpacker).Append(nil, []byte(value.Data), mes.Meta{})
+		got := unpack(t, []byte(value.Data), mes.Meta{})
 		require.Len(t, got, 1)
 		require.NoError(t, got[0].Err)
 		require.Equal(t, value.Event, string(got[0].Data))
