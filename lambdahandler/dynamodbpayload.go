@@ -40,8 +40,8 @@ func (r *dynamoReader) read(w *window) (stream, error) {
 	var s stream
 	begin := 0
 	err := r.records(func() {
-		if len(s.changes) == 1 { // most are about as long as the first
-			n := len(r.payload)/max(r.cursor.Offset()-begin, 1) + 2
+		if len(s.changes) == 1 {
+			n := r.room(r.cursor.Offset() - begin)
 			s.changes = append(make([]mes.Change, 0, n), s.changes...)
 			if r.changer != nil {
 				r.changer.left = n

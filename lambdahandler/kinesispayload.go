@@ -57,9 +57,8 @@ func (r *kinesisReader) read(w *window) ([]mes.Record, error) {
 	var records []mes.Record
 	begin := 0
 	err := r.records(func() {
-		if len(records) == 1 { // most are about as long as the first
-			size := r.cursor.Offset() - begin
-			records = append(make([]mes.Record, 0, len(r.payload)/max(size, 1)+2), records...)
+		if len(records) == 1 {
+			records = append(make([]mes.Record, 0, r.room(r.cursor.Offset()-begin)), records...)
 		}
 		begin = r.cursor.Offset()
 		records = longer(records)

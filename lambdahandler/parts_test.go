@@ -2,6 +2,7 @@ package lambdahandler
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -58,4 +59,23 @@ func TestPromise07InLaterPartsToo(t *testing.T) {
 	_, err = ways()["stream"](t, DynamoDB(mes.NewTrigger(store, c.handle), WholeBatch()), rows...)
 	require.ErrorContains(t, err, "14 of 16")
 	require.ErrorIs(t, err, errTransient, "the first failure is named")
+}
+
+// A first record of no size does not make all others look as small.
+func TestPromise16ASmallFirstRecordTakesNoRoom(t *testing.T) {
+	rest := strings.Repeat(" ", 5<<20)
+	for _, first := range []string{"null", "{}", `{"kinesis":{},"dynamodb":{}}`} {
+		payload := []byte(`{"Records":[` + first + `,{},{}` + rest + `]}`)
+		for name, read := range map[string]func() error{
+			"Kinesis": func() error { _, err := readKinesis(payload, new(window)); return err },
+			"changes": func() error { _, err := readDynamoDB(payload, new(window), nil); return err },
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := read()
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20), "%s behind %s", name, first)
+		}
+	}
 }

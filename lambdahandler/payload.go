@@ -75,6 +75,16 @@ func longer[T any](s []T) []T {
 	return append(s, empty)
 }
 
+// mostRecords is how many records an event source mapping delivers at most
+// ("CreateEventSourceMapping", AWS Lambda API reference, BatchSize).
+const mostRecords = 10_000
+
+// room is how many records there are in the payload, at a guess: most are about as long
+// as the first, of which the size is known. It may be null.
+func (r *reader) room(size int) int {
+	return min(len(r.payload)/max(size, 1)+2, mostRecords)
+}
+
 // records calls read for each element of the payload's Records. Whatever read does
 // not take of it must be taken by it: see [jsonscan.Cursor].
 func (r *reader) records(read func()) error {
