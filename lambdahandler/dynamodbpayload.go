@@ -156,8 +156,6 @@ func (r *dynamoReader) cast(change *mes.Change, record *streamRecord, text []byt
 			change.Meta.SequenceNumber = r.copy(value)
 		case holeKind:
 			change.Kind = kindOf(value)
-		case holeEventID:
-			change.Meta.Shard = r.shard(value)
 		}
 	}
 	change.Expired, change.Meta.Stream, change.Meta.Region = r.proto.Expired, r.proto.Meta.Stream, r.proto.Meta.Region
@@ -167,7 +165,7 @@ func (r *dynamoReader) cast(change *mes.Change, record *streamRecord, text []byt
 // record reads the next record, whatever it looks like.
 func (r *dynamoReader) record(change *mes.Change, record *streamRecord) {
 	c := &r.cursor
-	var packed []byte // of a Kinesis record
+	var packed, id []byte // of a Kinesis record
 	r.scanned = [2]bool{}
 	r.members(func() bool {
 		switch string(c.Key) {
@@ -182,9 +180,7 @@ func (r *dynamoReader) record(change *mes.Change, record *streamRecord) {
 		case "eventSourceARN":
 			change.Meta.Stream = r.share(internStream, c.Value())
 		case "eventID":
-			if value := r.hole(holeEventID); !r.inner { // that of DynamoDB names no shard
-				change.Meta.Shard = r.shard(unquoted(value))
-			}
+			id = r.hole(holeText)
 		case "kinesis":
 			r.mould.Unfit()
 			packed = c.Value()
@@ -196,6 +192,7 @@ func (r *dynamoReader) record(change *mes.Change, record *streamRecord) {
 		return true
 	}, "dynamodb", "eventName", "userIdentity", "awsRegion", "eventSourceARN", "eventID", "kinesis")
 	if packed != nil && !r.inner {
+		change.Meta.Shard = r.shard(unquoted(id)) // that of DynamoDB names none
 		r.unpack(change, record, packed)
 	}
 }

@@ -18,7 +18,7 @@ func fromDynamoDBEvent(event *events.DynamoDBEvent) (stream, error) {
 		change.Kind = kindOf([]byte(from.EventName))
 		change.Meta.Stream, change.Meta.Region = from.EventSourceArn, from.AWSRegion
 		change.Meta.SequenceNumber = from.Change.SequenceNumber
-		change.Meta.Arrived = utc(from.Change.ApproximateCreationDateTime.Time)
+		change.Meta.Arrived = known(from.Change.ApproximateCreationDateTime.Time)
 		if from.UserIdentity != nil {
 			change.Expired = isTTL([]byte(from.UserIdentity.Type), []byte(from.UserIdentity.PrincipalID))
 		}

@@ -3,10 +3,10 @@ package lambdahandler
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -42,7 +42,7 @@ const (
 	holeOld
 )
 
-var errNotString = errors.New("its data is not a string")
+var errNotString = errors.New("its data is neither a string nor a list of bytes")
 
 func newKinesisReader(payload []byte) *kinesisReader {
 	return &kinesisReader{reader: newReader(payload), table: newBase64Table()}
@@ -209,6 +209,10 @@ func (r *kinesisReader) decode(value []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if len(value) == 0 || value[0] != '"' {
+		var data []byte // encoding/json takes a list of numbers as well
+		if len(value) > 0 && value[0] == '[' && json.Unmarshal(value, &data) == nil {
+			return data, nil
+		}
 		return value, errNotString
 	}
 	text := unquoted(value)
@@ -274,17 +278,10 @@ func fromKinesisRecord(from *events.KinesisEventRecord) mes.Record {
 		Region:         from.AwsRegion,
 		SequenceNumber: from.Kinesis.SequenceNumber,
 		PartitionKey:   from.Kinesis.PartitionKey,
-		Arrived:        utc(from.Kinesis.ApproximateArrivalTimestamp.Time),
+		Arrived:        known(from.Kinesis.ApproximateArrivalTimestamp.Time),
 	}}
 	if shard, _, found := strings.Cut(from.EventID, ":"); found {
 		record.Meta.Shard = shard
 	}
 	return record
-}
-
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC()
 }

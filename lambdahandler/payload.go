@@ -215,22 +215,34 @@ func (r *reader) share(which int, value []byte) string {
 }
 
 // seconds reads a number of seconds since 1970 as package events does; the zero
-// time for anything else.
+// time, which is that nobody knows, for anything else: see known.
 func seconds(value []byte) time.Time {
 	if len(value) == 0 || jsonscan.KindOf(value) != jsonscan.Number {
 		return time.Time{}
 	}
 	f, err := strconv.ParseFloat(string(value), 64)
-	if err != nil || math.Abs(f) >= 1<<62 {
+	if err != nil || math.Abs(f) >= mostSeconds {
 		return time.Time{}
 	}
 	return timeOf(f)
 }
 
+// mostSeconds is what no time of package events is near to that has not overflowed.
+const mostSeconds = 1 << 62
+
 // timeOf makes a time of seconds since 1970.
 func timeOf(f float64) time.Time {
 	whole := int64(f)
-	return time.Unix(whole, int64((f-float64(whole))*1e9)).UTC()
+	return known(time.Unix(whole, int64((f-float64(whole))*1e9)))
+}
+
+// known returns the zero time for one that cannot have been meant: the beginning of
+// 1970, which package events makes of null, or what it makes of numbers out of range.
+func known(t time.Time) time.Time {
+	if s := t.Unix(); s >= mostSeconds || s <= -mostSeconds || s == 0 && t.Nanosecond() == 0 || t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // shortSeconds is seconds for the number at i, and returns the index after it, if it is

@@ -53,7 +53,7 @@ func (h *SNSHandler) Handle(ctx context.Context, event events.SNSEvent) error {
 		if message.MessageID == "" {
 			return errNoID
 		}
-		records[i] = mes.Record{Data: []byte(message.Message), Meta: mes.Meta{Stream: message.TopicArn, MessageID: message.MessageID, Arrived: utc(message.Timestamp)}}
+		records[i] = mes.Record{Data: []byte(message.Message), Meta: mes.Meta{Stream: message.TopicArn, MessageID: message.MessageID, Arrived: known(message.Timestamp)}}
 	}
 	return whole(h.listen(ctx, records), len(records))
 }

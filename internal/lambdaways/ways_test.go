@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,6 +188,49 @@ func TestTypedAndUntypedAgreeOnRandomBatches(t *testing.T) {
 		if wrong := compareWays(t, payload(records...)); wrong != "" {
 			t.Fatalf("seed %d, batch %d: %s", seed, i, wrong)
 		}
+	}
+}
+
+// What encoding/json takes, too, and what package events makes of a time that is none.
+func TestBothWaysAgreeOnOddMembers(t *testing.T) {
+	usual := string(payload(record(1, []byte(eventJSON("1", "good"))), record(2, []byte(eventJSON("2", "good")))))
+	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprintf("%d", []byte(eventJSON("1", "good"))), " ", ", "), "[]")
+	data, arrived := regexp.MustCompile(`"data":"[^"]*"`), regexp.MustCompile(`1545084650\.987`)
+	for name, test := range map[string]struct {
+		payload string
+		fails   bool // to be read by encoding/json, so that only Invoke has an answer
+		saved   int  // or all are faults
+	}{
+		"a list of bytes":         {payload: data.ReplaceAllString(usual, `"data":[`+numbers+`]`), saved: 1},
+		"an empty list":           {payload: data.ReplaceAllString(usual, `"data":[ ]`)},
+		"null in a list":          {payload: data.ReplaceAllString(usual, `"data":[null]`)},
+		"a list of larger ones":   {payload: data.ReplaceAllString(usual, `"data":[256]`), fails: true},
+		"a list of others":        {payload: data.ReplaceAllString(usual, `"data":["a"]`), fails: true},
+		"no time":                 {payload: arrived.ReplaceAllString(usual, `null`), saved: 2},
+		"the beginning of time":   {payload: arrived.ReplaceAllString(usual, `0`), saved: 2},
+		"nothing behind it":       {payload: arrived.ReplaceAllString(usual, `0.0`), saved: 2},
+		"hardly anything":         {payload: arrived.ReplaceAllString(usual, `1e-12`), saved: 2},
+		"before it":               {payload: arrived.ReplaceAllString(usual, `-0.5`), saved: 2},
+		"the year 1":              {payload: arrived.ReplaceAllString(usual, `-62135596800`), saved: 2},
+		"a large number":          {payload: arrived.ReplaceAllString(usual, `4611686018427387903`), saved: 2},
+		"2 to the power of 62":    {payload: arrived.ReplaceAllString(usual, `4611686018427387904`), saved: 2},
+		"2 to the power of 63":    {payload: arrived.ReplaceAllString(usual, `9223372036854775808`), saved: 2},
+		"the largest number":      {payload: arrived.ReplaceAllString(usual, `1e308`), saved: 2},
+		"the lowest number":       {payload: arrived.ReplaceAllString(usual, `-1e308`), saved: 2},
+		"just before the largest": {payload: arrived.ReplaceAllString(usual, `4.611686018427387e18`), saved: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NotEqual(t, usual, test.payload)
+			require.Empty(t, compareWays(t, []byte(test.payload)))
+			require.Equal(t, test.fails, json.Unmarshal([]byte(test.payload), new(events.KinesisEvent)) != nil)
+			a := answerOf(t, func(h *lambdahandler.KinesisHandler) ([]byte, error) {
+				return h.Invoke(t.Context(), []byte(test.payload))
+			})
+			require.Len(t, a.Saved, test.saved)
+			if test.saved == 0 {
+				require.Len(t, a.Faults, 2)
+			}
+		})
 	}
 }
 
