@@ -138,6 +138,43 @@ func (o *options) ready(ctx context.Context) error {
 	return nil
 }
 
+// A handler that is nil says the same as an empty one.
+
+func (h *KinesisHandler) ready(ctx context.Context) error {
+	if h == nil {
+		return (*options)(nil).ready(ctx)
+	}
+	return h.options.ready(ctx)
+}
+
+func (h *DynamoDBHandler) ready(ctx context.Context) error {
+	if h == nil {
+		return (*options)(nil).ready(ctx)
+	}
+	return h.options.ready(ctx)
+}
+
+func (h *SQSHandler) ready(ctx context.Context) error {
+	if h == nil {
+		return (*options)(nil).ready(ctx)
+	}
+	return h.options.ready(ctx)
+}
+
+func (h *SNSHandler) ready(ctx context.Context) error {
+	if h == nil {
+		return (*options)(nil).ready(ctx)
+	}
+	return h.options.ready(ctx)
+}
+
+func (h *EventBridgeHandler) ready(ctx context.Context) error {
+	if h == nil {
+		return (*options)(nil).ready(ctx)
+	}
+	return h.options.ready(ctx)
+}
+
 // wrongListener says what is wrong with a listener.
 func wrongListener(listener *mes.Listener) error {
 	if listener == nil {
