@@ -2,10 +2,8 @@ package lambdahandler
 
 import (
 	"context"
-	"time"
 
 	mes "github.com/microeventstore/microeventstore"
-	"github.com/microeventstore/microeventstore/internal/jsonscan"
 	"github.com/microeventstore/microeventstore/internal/kinesisrecord"
 )
 
@@ -67,42 +65,4 @@ func whole(failed map[int]error, n int) error {
 		}
 	}
 	return nil
-}
-
-// unwrap returns the message inside of what SNS puts around one on its way to a
-// queue, unless the subscription has raw message delivery.
-func unwrap(body []byte) []byte {
-	var fields [4][]byte
-	o := jsonscan.Members(body)
-	for o.Next() {
-		switch string(o.Key) {
-		case "Type":
-			fields[0] = o.Value
-		case "TopicArn":
-			fields[1] = o.Value
-		case "MessageId":
-			fields[2] = o.Value
-		case "Message":
-			fields[3] = o.Value
-		}
-	}
-	if o.Err() != nil || string(fields[0]) != `"Notification"` {
-		return body
-	}
-	for _, field := range fields {
-		if len(field) == 0 || field[0] != '"' {
-			return body
-		}
-	}
-	return unquoted(fields[3])
-}
-
-// millisOf reads a number of milliseconds since 1970, as text; the zero time for
-// anything else.
-func millisOf(text string) time.Time {
-	t := seconds([]byte(text))
-	if t.IsZero() {
-		return t
-	}
-	return time.UnixMilli(t.Unix()).UTC()
 }

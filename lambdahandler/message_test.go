@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/require"
@@ -95,6 +96,82 @@ func TestSQSWithoutAnIDSavesTheOthers(t *testing.T) {
 		require.Error(t, err, payload)
 		require.NotContains(t, err.Error(), "secret")
 	}
+}
+
+// What nobody needs may be anything, and what is broken concerns its message alone.
+func TestPromise09AnOddMessageIsOneFault(t *testing.T) {
+	usual := string(encode(t, sqsEvent(queueARN, eventJSON("1", "k"), eventJSON("2", "k"), eventJSON("3", "k"))))
+	for name, test := range map[string]struct{ old, with, fault string }{
+		"a region":             {`"awsRegion":"eu-west-1"`, `"awsRegion":7`, ""},
+		"an attribute":         {`"SentTimestamp":"1545082649183"`, `"SentTimestamp":"1545082649183","other":{"a":[1]}`, ""},
+		"a numeric time":       {`"SentTimestamp":"1545082649183"`, `"SentTimestamp":1545082649183`, ""},
+		"no attributes":        {`"attributes":{`, `"attributes":7,"x":{`, ""},
+		"attributes of others": {`"messageAttributes":`, `"messageAttributes":7,"x":`, ""},
+		"an MD5":               {`"md5OfBody":`, `"md5OfBody":7,"x":`, ""},
+		"a body":               {string(encode(t, eventJSON("1", "k"))), `{"secret":7}`, `{"secret":7}`},
+		"no body":              {string(encode(t, eventJSON("1", "k"))), `null`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			payload := strings.Replace(usual, test.old, test.with, 1)
+			require.NotEqual(t, usual, payload)
+			want := []string{"1", "2", "3"}
+			var set faultSink
+			if test.fault != "" || name == "no body" {
+				want = want[1:]
+			}
+			store := newStore(t, memorytable.New())
+			got, err := SQS(mes.NewListener(store, nil, mes.WithFaultHandler(set.handle))).Invoke(t.Context(), []byte(payload))
+			require.NoError(t, err)
+			require.Empty(t, identifiers(t, got))
+			require.Equal(t, want, saved(t, store, "k"))
+			require.Len(t, set.all, 3-len(want))
+			got, err = SQS(mes.NewListener(store, nil)).Invoke(t.Context(), []byte(payload)) // nobody takes it
+			require.NoError(t, err)
+			require.Len(t, identifiers(t, got), 3-len(want))
+			if len(set.all) > 0 {
+				require.Equal(t, test.fault, set.data[0])
+				require.Equal(t, "message-1", set.all[0].Record.Meta.MessageID)
+				require.NotContains(t, set.all[0].Err.Error(), "secret")
+			}
+		})
+	}
+}
+
+func TestPromise09AnOddNotificationIsOneFault(t *testing.T) {
+	event := events.SNSEvent{}
+	for _, id := range []string{"1", "2"} {
+		event.Records = append(event.Records, events.SNSEventRecord{SNS: events.SNSEntity{MessageID: "m" + id, TopicArn: "arn:topic", Message: eventJSON(id, "k"), Timestamp: time.UnixMilli(1545084650987).UTC()}})
+	}
+	usual := string(encode(t, event))
+	for name, test := range map[string]struct{ old, with, fault string }{
+		"a time":       {`"Timestamp":"2018-12-17T22:10:50.987Z"`, `"Timestamp":"yesterday"`, ""},
+		"an attribute": {`"MessageAttributes":null`, `"MessageAttributes":[7]`, ""},
+		"a topic":      {`"TopicArn":"arn:topic"`, `"TopicArn":7`, ""},
+		"a message":    {`"Message":` + string(encode(t, eventJSON("1", "k"))), `"Message":7`, "7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			payload := strings.Replace(usual, test.old, test.with, 1)
+			require.NotEqual(t, usual, payload)
+			var arrived []time.Time
+			var set faultSink
+			store := newStore(t, memorytable.New())
+			h := SNS(mes.NewListener(store, func(e mes.Event) bool { arrived = append(arrived, e.Meta.Arrived); return true }, mes.WithFaultHandler(set.handle)))
+			_, err := h.Invoke(t.Context(), []byte(payload))
+			require.NoError(t, err)
+			require.EqualValues(t, 1545084650987, arrived[len(arrived)-1].UnixMilli())
+			require.Equal(t, name == "a time", arrived[0].IsZero())
+			if test.fault == "" {
+				require.Equal(t, []string{"1", "2"}, saved(t, store, "k"))
+				return
+			}
+			require.Equal(t, []string{"2"}, saved(t, store, "k"))
+			require.Equal(t, []string{test.fault}, set.data)
+		})
+	}
+	event.Records[0].SNS.MessageID = "" // nobody is to believe that it is done
+	store := newStore(t, memorytable.New())
+	require.ErrorIs(t, SNS(mes.NewListener(store, nil)).Handle(t.Context(), event), errNoID)
+	require.Equal(t, []string{"2"}, saved(t, store, "k"), "the others are saved")
 }
 
 func TestSNS(t *testing.T) {

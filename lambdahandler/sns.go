@@ -3,7 +3,7 @@ package lambdahandler
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -29,11 +29,27 @@ func SNS(listener *mes.Listener, opts ...ListenerOption) *SNSHandler {
 // it is not done, if the payload is not what SNS sends, and if the handler's options
 // were wrong.
 func (h *SNSHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var event events.SNSEvent
-	if err := json.Unmarshal(payload, &event); err != nil {
-		return nil, fmt.Errorf("lambdahandler: the payload is no event of a topic: %w", quiet(err))
+	if err := h.ready(ctx); err != nil {
+		return nil, err
 	}
-	if err := h.Handle(ctx, event); err != nil {
+	messages, err := messagesOf(payload, "a topic")
+	if err != nil {
+		return nil, err
+	}
+	records := make([]mes.Record, len(messages))
+	for i, raw := range messages {
+		var wrapped struct{ SNS json.RawMessage }
+		_ = json.Unmarshal(raw, &wrapped) // of what is no object nothing is known
+		var message struct{ MessageID, TopicArn, Message, Timestamp json.RawMessage }
+		_ = json.Unmarshal(wrapped.SNS, &message)
+		var arrived time.Time
+		if json.Unmarshal(message.Timestamp, &arrived) != nil {
+			arrived = time.Time{}
+		}
+		records[i] = textRecord(message.Message)
+		records[i].Meta = mes.Meta{Stream: textOf(message.TopicArn), MessageID: textOf(message.MessageID), Arrived: known(arrived)}
+	}
+	if err := h.handle(ctx, records); err != nil {
 		return nil, err
 	}
 	return []byte("null"), nil
@@ -50,10 +66,17 @@ func (h *SNSHandler) Handle(ctx context.Context, event events.SNSEvent) error {
 	records := make([]mes.Record, len(event.Records))
 	for i := range event.Records {
 		message := &event.Records[i].SNS
-		if message.MessageID == "" {
-			return errNoID
-		}
 		records[i] = mes.Record{Data: []byte(message.Message), Meta: mes.Meta{Stream: message.TopicArn, MessageID: message.MessageID, Arrived: known(message.Timestamp)}}
 	}
-	return whole(h.listen(ctx, records), len(records))
+	return h.handle(ctx, records)
+}
+
+func (h *SNSHandler) handle(ctx context.Context, records []mes.Record) error {
+	n := len(records)
+	records = withID(records)
+	failed := h.listen(ctx, records)
+	if len(records) < n {
+		return errNoID
+	}
+	return whole(failed, n)
 }

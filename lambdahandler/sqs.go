@@ -3,8 +3,6 @@ package lambdahandler
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -35,32 +33,32 @@ func SQS(listener *mes.Listener, opts ...ListenerOption) *SQSHandler {
 // that is not done has no id, with [WholeBatch] if any message is not done, and if
 // the handler's options were wrong.
 func (h *SQSHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var event struct{ Records []json.RawMessage }
-	if err := json.Unmarshal(payload, &event); err != nil {
-		return nil, fmt.Errorf("lambdahandler: the payload is no event of a queue: %w", quiet(err))
+	if err := h.ready(ctx); err != nil {
+		return nil, err
 	}
-	if event.Records == nil {
-		return nil, errNoRecords
+	messages, err := messagesOf(payload, "a queue")
+	if err != nil {
+		return nil, err
 	}
-	messages := make([]events.SQSMessage, len(event.Records))
-	for i, raw := range event.Records {
-		// What is wrong in a part of one that is not needed does not matter; one
-		// without an id or a body fails, alone.
+	records := make([]mes.Record, len(messages))
+	for i, raw := range messages {
 		var message struct {
-			MessageID      string
-			Body           string
-			Attributes     map[string]string
-			EventSourceARN string
-			AWSRegion      string
+			MessageID, Body, Attributes, EventSourceARN, AWSRegion json.RawMessage
 		}
-		if json.Unmarshal(raw, &message) == nil {
-			messages[i] = events.SQSMessage{
-				MessageId: message.MessageID, Body: message.Body, Attributes: message.Attributes,
-				EventSourceARN: message.EventSourceARN, AWSRegion: message.AWSRegion,
-			}
+		_ = json.Unmarshal(raw, &message) // of what is no object nothing is known
+		var attributes struct{ SequenceNumber, MessageGroupID, SentTimestamp json.RawMessage }
+		_ = json.Unmarshal(message.Attributes, &attributes)
+		records[i] = textRecord(message.Body)
+		records[i].Meta = mes.Meta{
+			Stream:         textOf(message.EventSourceARN),
+			Region:         textOf(message.AWSRegion),
+			MessageID:      textOf(message.MessageID),
+			SequenceNumber: textOf(attributes.SequenceNumber),
+			PartitionKey:   textOf(attributes.MessageGroupID),
+			Arrived:        millisOf(textOf(attributes.SentTimestamp)),
 		}
 	}
-	response, err := h.Handle(ctx, events.SQSEvent{Records: messages})
+	response, err := h.handle(ctx, records)
 	if err != nil {
 		return nil, err
 	}
@@ -69,35 +67,43 @@ func (h *SQSHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 
 // Handle is Invoke for an event that is decoded already.
 func (h *SQSHandler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	if err := h.ready(ctx); err != nil {
-		return response, err
+		return noSQSFailures(), err
 	}
 	if event.Records == nil {
-		return response, errNoRecords
+		return noSQSFailures(), errNoRecords
 	}
-	records := make([]mes.Record, 0, len(event.Records))
+	records := make([]mes.Record, len(event.Records))
 	for i := range event.Records {
 		message := &event.Records[i]
-		if message.MessageId == "" {
-			continue // no response can name it: see below
-		}
-		records = append(records, mes.Record{
-			Data: unwrap([]byte(message.Body)),
-			Meta: mes.Meta{
-				Stream:         message.EventSourceARN,
-				Region:         message.AWSRegion,
-				MessageID:      message.MessageId,
-				SequenceNumber: message.Attributes["SequenceNumber"], // only in a FIFO queue
-				PartitionKey:   message.Attributes["MessageGroupId"],
-				Arrived:        millisOf(message.Attributes["SentTimestamp"]),
-			},
-		})
+		records[i] = mes.Record{Data: []byte(message.Body), Meta: mes.Meta{
+			Stream:         message.EventSourceARN,
+			Region:         message.AWSRegion,
+			MessageID:      message.MessageId,
+			SequenceNumber: message.Attributes["SequenceNumber"], // only in a FIFO queue
+			PartitionKey:   message.Attributes["MessageGroupId"],
+			Arrived:        millisOf(message.Attributes["SentTimestamp"]),
+		}}
 	}
+	return h.handle(ctx, records)
+}
+
+func noSQSFailures() events.SQSEventResponse {
+	return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+}
+
+func (h *SQSHandler) handle(ctx context.Context, records []mes.Record) (events.SQSEventResponse, error) {
+	response := noSQSFailures()
+	for i := range records {
+		if records[i].Err == nil {
+			records[i].Data = unwrap(records[i].Data)
+		}
+	}
+	n := len(records)
+	records = withID(records)
 	failed := h.listen(ctx, records)
-	// Whatever is amiss with one message, the others have been saved by now. From here
-	// on there is a record for each message, with the same index.
-	if len(records) < len(event.Records) {
+	// Whatever is amiss with one message, the others have been saved by now.
+	if len(records) < n {
 		return response, errNoID
 	}
 	if h.wholeBatch {
@@ -111,18 +117,7 @@ func (h *SQSHandler) Handle(ctx context.Context, event events.SQSEvent) (events.
 			continue
 		}
 		groups[group] = true
-		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: event.Records[i].MessageId})
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: records[i].Meta.MessageID})
 	}
 	return response, nil
-}
-
-var errNoID = errors.New("lambdahandler: a message has no id: the function does not get what it is for")
-
-// quiet leaves out of an error of encoding/json what it quotes of a payload.
-func quiet(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
-	}
-	return errors.New("a value of the wrong type")
 }
