@@ -51,7 +51,7 @@ resource "aws_lambda_function" "listener" {
   runtime          = "provided.al2023"
   handler          = "bootstrap"
   architectures    = ["arm64"]
-  memory_size      = 256
+  memory_size      = 256 # a payload, and an event of 16 MiB that was compressed in it: see package lambdahandler
   timeout          = 60
   filename         = var.listener_zip
   source_code_hash = filebase64sha256(var.listener_zip)
@@ -63,6 +63,7 @@ resource "aws_lambda_function" "listener" {
       FAULTS_TABLE_NAME = aws_dynamodb_table.faults.name
       EVENT_TYPES       = var.event_types
       RETENTION         = var.retention
+      GOMEMLIMIT        = "220MiB" # rather collect more often than be ended
     }
   }
 }
