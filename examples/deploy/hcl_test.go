@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,13 +70,17 @@ func (p *hclParser) lines() {
 	}
 }
 
+func isName(token string) bool {
+	return token != "" && (token[0] == '_' || 'A' <= token[0] && token[0] <= 'Z' || 'a' <= token[0] && token[0] <= 'z')
+}
+
 // name is a name, or a string as a label or a key.
 func (p *hclParser) name() string {
 	token := p.next()
 	if text, err := strconv.Unquote(token); err == nil {
 		return text
 	}
-	if token == "" || !regexp.MustCompile(`^[A-Za-z_]`).MatchString(token) {
+	if !isName(token) {
 		p.fail("%q where a name should be", token)
 	}
 	return token
@@ -119,7 +124,7 @@ func (p *hclParser) add(members map[string]any, name string, value any) {
 func (p *hclParser) value() any {
 	before := p.tokens
 	value := p.single()
-	for regexp.MustCompile(`^(?:[<>=!]=|&&|\|\|)$`).MatchString(p.peek()) {
+	for slices.Contains([]string{"<=", ">=", "==", "!=", "&&", "||"}, p.peek()) {
 		p.next()
 		p.single()
 		value = expr(strings.ReplaceAll(strings.Join(before[:len(before)-len(p.tokens)], " "), " . ", "."))
@@ -173,9 +178,9 @@ func (p *hclParser) single() any {
 			p.fail("%s: %w", token, err)
 		}
 		return text
-	case regexp.MustCompile(`^(?:-?\d.*|true|false)$`).MatchString(token):
+	case token == "true" || token == "false" || strings.Trim(token, "-.0123456789") == "" && strings.ContainsAny(token, "0123456789"):
 		return token
-	case !regexp.MustCompile(`^[A-Za-z_]`).MatchString(token):
+	case !isName(token):
 		p.fail("%q where a value should be", token)
 	}
 	if p.peek() == "(" {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,23 @@ func (n node) key(name string) string {
 	}[name]; ok {
 		return other
 	}
-	return strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_$2"))
+	return apart(name, '_')
+}
+
+// apart has the words of a name in lower case, with a mark between them.
+func apart(name string, mark byte) string {
+	var text []byte
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			if i > 0 {
+				text = append(text, mark)
+			}
+			c += 'a' - 'A'
+		}
+		text = append(text, c)
+	}
+	return string(text)
 }
 
 func (n node) take(name string) any {

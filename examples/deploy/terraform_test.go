@@ -180,8 +180,7 @@ func checkTerraformResources(n node, roles map[string]actions) {
 	}
 	for _, alarm := range alarms() {
 		n.in("aws_cloudwatch_metric_alarm "+alarm, func(n node) {
-			kebab := strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(alarm, "${1}-$2"))
-			n.is("alarm_name", expr("${Name}-"+kebab))
+			n.is("alarm_name", expr("${Name}-"+apart(alarm, '-')))
 			dimension, of := checkAlarm(n, alarm)
 			n.is("dimensions", map[string]any{dimension: of})
 			n.is("AlarmActions", choice{"AlarmTopic == null", []any{}, []any{expr("AlarmTopic")}})
