@@ -3,6 +3,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,26 +56,40 @@ func readPipeline(t *testing.T) pipeline {
 
 // check says everything that is wrong with a pipeline. Whatever it does not
 // understand is wrong: a setting that nobody has thought of may undo all others.
-func (p pipeline) check() error {
-	var roles map[string]actions
-	if err := json.Unmarshal([]byte(p["actions.json"]), &roles); err != nil {
-		return err
-	}
-	if len(roles) != 2 {
-		return fmt.Errorf("actions.json has %d functions", len(roles))
-	}
-	tree, err := readSAM(p)
-	if err == nil {
-		err = report("SAM", tree, false, func(n node) { checkSAM(n, roles) })
-	}
+func (p pipeline) check() error { return errors.Join(p.checkSAM(), p.checkTerraform()) }
+
+func (p pipeline) checkSAM() error {
+	roles, err := p.roles()
 	if err != nil {
 		return err
 	}
-	tree, err = readTerraform(p)
+	tree, err := readSAM(p)
+	if err != nil {
+		return err
+	}
+	return report("SAM", tree, false, func(n node) { checkSAM(n, roles) })
+}
+
+func (p pipeline) checkTerraform() error {
+	roles, err := p.roles()
+	if err != nil {
+		return err
+	}
+	tree, err := readTerraform(p)
 	if err != nil {
 		return err
 	}
 	return report("Terraform", tree, true, func(n node) { checkTerraform(n, roles) })
+}
+
+func (p pipeline) roles() (roles map[string]actions, err error) {
+	if err := json.Unmarshal([]byte(p["actions.json"]), &roles); err != nil {
+		return nil, err
+	}
+	if len(roles) != 2 {
+		return nil, fmt.Errorf("actions.json has %d functions", len(roles))
+	}
+	return roles, nil
 }
 
 func TestTheTemplatesSayWhatTheyMust(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 // readTerraform reads every file of the module into one tree, in which the resources
 // have the names that they have in the SAM template.
 func readTerraform(p pipeline) (map[string]any, error) {
+	names := renamer{regexp.MustCompile(`\b(aws_\w+)\.(\w+)\.(\w+)`), regexp.MustCompile(`\bvar\.(\w+)`)}
 	tree := make(map[string]any)
 	for file, text := range p {
 		if !strings.HasPrefix(file, "terraform/") {
@@ -22,14 +23,13 @@ func readTerraform(p pipeline) (map[string]any, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		for name, value := range body {
-			name = regexp.MustCompile(`^resource aws_(\w+) (\w+)$`).ReplaceAllStringFunc(name, func(name string) string {
-				parts := strings.Fields(name)
-				return parts[1] + " " + logical(parts[1], parts[2])
-			})
+			if parts := strings.Fields(name); len(parts) == 3 && parts[0] == "resource" {
+				name = parts[1] + " " + logical(parts[1], parts[2])
+			}
 			if _, ok := tree[name]; ok {
 				return nil, fmt.Errorf("%s: %s stands twice", file, name)
 			}
-			tree[name] = renamed(value)
+			tree[name] = names.renamed(value)
 		}
 	}
 	return tree, nil
@@ -50,11 +50,13 @@ func logical(kind, name string) string {
 	}[kind]
 }
 
+type renamer struct{ attribute, variable *regexp.Regexp }
+
 // renamed has references as the SAM template would write them.
-func renamed(value any) any {
+func (r renamer) renamed(value any) any {
 	switch value := value.(type) {
 	case expr:
-		text := regexp.MustCompile(`\b(aws_\w+)\.(\w+)\.(\w+)`).ReplaceAllStringFunc(string(value), func(reference string) string {
+		text := r.attribute.ReplaceAllStringFunc(string(value), func(reference string) string {
 			parts := strings.Split(reference, ".")
 			kind, attribute := parts[0], parts[2]
 			suffix, ok := map[string]string{
@@ -66,27 +68,27 @@ func renamed(value any) any {
 			}
 			return logical(kind, parts[1]) + suffix
 		})
-		return expr(regexp.MustCompile(`\bvar\.(\w+)`).ReplaceAllStringFunc(text, func(reference string) string {
+		return expr(r.variable.ReplaceAllStringFunc(text, func(reference string) string {
 			return camel(strings.TrimPrefix(reference, "var."))
 		}))
 	case choice:
-		return choice{renamed(value.condition).(expr), renamed(value.yes), renamed(value.no)}
+		return choice{r.renamed(value.condition).(expr), r.renamed(value.yes), r.renamed(value.no)}
 	case []any:
 		list := make([]any, len(value))
 		for i := range value {
-			list[i] = renamed(value[i])
+			list[i] = r.renamed(value[i])
 		}
 		return list
 	case blocks:
 		list := make(blocks, len(value))
 		for i := range value {
-			list[i] = renamed(value[i]).(map[string]any)
+			list[i] = r.renamed(value[i]).(map[string]any)
 		}
 		return list
 	case map[string]any:
 		members := make(map[string]any)
 		for name, member := range value {
-			members[name] = renamed(member)
+			members[name] = r.renamed(member)
 		}
 		return members
 	}
