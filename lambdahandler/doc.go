@@ -24,8 +24,10 @@
 // of the shard that is not done, and Lambda goes on from there, so that later ones
 // that are done come a second time. That is harmless.
 //
-// Some time before Lambda's deadline no more work is begun, and what is not done by
-// then is left over for the next invocation: see [WithDeadlineMargin].
+// Some time before Lambda's deadline no more work is begun, be it that a record is
+// opened, and what is not done by then is left over for the next invocation. That is a
+// tenth of the time that the invocation has, at least 500 ms, and never more than half
+// of it: see [WithDeadlineMargin].
 //
 // # Memory and time
 //
@@ -44,14 +46,16 @@
 //
 // # Permissions
 //
-// Where the store's table is one of DynamoDB, a function needs, for a listener and for
-// a trigger; TABLE stands for the table's ARN:
+// Where the store's table is one of DynamoDB, the function of a listener needs this;
+// TABLE stands for the table's ARN:
 //
 //	{
 //	  "Effect": "Allow",
 //	  "Action": ["dynamodb:BatchWriteItem"],
 //	  "Resource": "TABLE"
 //	}
+//
+// That of a trigger needs the same with another action:
 //
 //	"Action": ["dynamodb:Query"]
 //
@@ -68,7 +72,7 @@
 // both can read. But encoding/json decodes no event of which one record has the wrong
 // type or broken base64: Invoke fails that record, and whoever calls Handle fails all.
 // Of an object that names a member twice, which no service sends, they may take
-// another one.
+// another one, and of two lists of Records Invoke takes both.
 //
 // For a mapping with a tumbling window use Invoke. It gives Lambda back the state that
 // came with the batch; without one Lambda takes every answer for a failure, and the

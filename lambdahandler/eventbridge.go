@@ -12,10 +12,10 @@ import (
 type EventBridgeHandler struct{ messageHandler }
 
 // EventBridge returns a handler for lambda.Start that hands the events of a bus to a
-// listener, one in an invocation: the payload, byte for byte, is the event, but for
-// COMPRESSED values, which are opened as [Kinesis] does. Without an input transformer
-// that is the EventBridge envelope, which [mes.Parse] understands. Lambda calls such a
-// function asynchronously: see [SNS].
+// listener, one in an invocation: the payload is the event, as it is but for white space
+// around it and for COMPRESSED values, which are opened as [Kinesis] does. Without an
+// input transformer that is the EventBridge envelope, which [mes.Parse] understands.
+// Lambda calls such a function asynchronously: see [SNS].
 func EventBridge(listener *mes.Listener, opts ...ListenerOption) *EventBridgeHandler {
 	h := new(EventBridgeHandler)
 	h.init("EventBridge", listener, opts)
