@@ -92,7 +92,7 @@ func (h *DynamoDBHandler) Handle(ctx context.Context, event events.DynamoDBEvent
 	if err != nil {
 		return response, err
 	}
-	identifier, err := h.handle(ctx, &s, newChanger(h.store, h.images, len(s.changes)))
+	identifier, err := h.handle(ctx, &s, nil)
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: identifier})
 	}
@@ -114,7 +114,7 @@ func (h *DynamoDBHandler) HandleKinesis(ctx context.Context, event events.Kinesi
 	for i := range packed {
 		unpackChange(&s.changes[i], &s.records[i], &packed[i])
 	}
-	identifier, err := h.handle(ctx, &s, newChanger(h.store, h.images, len(s.changes)))
+	identifier, err := h.handle(ctx, &s, nil)
 	if identifier != "" {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.KinesisBatchItemFailure{ItemIdentifier: identifier})
 	}

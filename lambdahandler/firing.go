@@ -14,7 +14,7 @@ import (
 type firing struct {
 	h       *DynamoDBHandler
 	stream  *stream
-	changer *changer
+	changer *changer // nil for a new one
 
 	failures   []failure
 	failedKeys map[string]bool
@@ -29,7 +29,6 @@ const longPart = 100 * time.Millisecond
 
 // fire returns which changes are to be delivered again.
 func (f *firing) fire(ctx context.Context) []failure {
-	f.failedKeys = make(map[string]bool)
 	none, left := streamRecord{complete: true}, f.stream.records
 	for i := range f.stream.changes {
 		change, record := &f.stream.changes[i], &none
@@ -71,6 +70,9 @@ func (f *firing) complete(change *mes.Change, record *streamRecord) error {
 	case change.Meta.SequenceNumber == "":
 		err = errNoSequence
 	case !record.complete:
+		if f.changer == nil {
+			f.changer = newChanger(f.h.store, f.h.images, len(f.stream.changes))
+		}
 		began := time.Now()
 		err = f.changer.complete(change, record, [2]*decodedImage{})
 		f.opening += time.Since(began)
@@ -91,11 +93,14 @@ func (f *firing) hand(ctx context.Context) {
 	}
 	for _, failed := range failuresOf(f.h.trigger.Handle(ctx, f.picked.changes), len(f.picked.changes)) {
 		f.failures = append(f.failures, failure{index: f.picked.index(failed.Index), err: failed.Err})
+		if f.failedKeys == nil {
+			f.failedKeys = make(map[string]bool)
+		}
 		f.failedKeys[f.picked.changes[failed.Index].HashKey] = true
 	}
 	f.picked.done()
 	f.size, f.opening = 0, 0
-	f.changer = newChanger(f.h.store, f.h.images, len(f.stream.changes))
+	f.changer = nil // what it has decoded into need not be kept either
 }
 
 // A selection is changes of a payload that are handed to the trigger together. As long
