@@ -15,6 +15,10 @@ type config struct {
 	byID         bool // the range key is the id
 	bisect       bool
 
+	cache    int64         // the bytes of a trigger's history cache; 0 is none
+	lateness time.Duration // that it allows for
+	clocks   time.Duration // by how much those of the producers are wrong
+
 	shards, tableShards       int
 	listenLanes, triggerLanes int
 	listenBatch, triggerBatch int
@@ -52,6 +56,7 @@ func newConfig(d dice) *config {
 		second:       d.hit(0.6, 25),
 		timeout:      []time.Duration{15 * time.Second, 30 * time.Second, time.Minute}[d.below(3, 13)],
 		span:         5 * time.Minute,
+		clocks:       time.Hour,
 		faults:       []float64{0, 0.03, 0.1, 0.2}[d.below(4, 14)],
 		crashes:      []float64{0, 0.05, 0.1}[d.below(3, 15)],
 		redelivered:  0.65,
@@ -68,6 +73,12 @@ func newConfig(d dice) *config {
 			c.versions, c.insertOnce = true, true
 			c.keys = 1 // each item is a call
 		}
+	}
+	if !c.byID && d.hit(0.5, 27) {
+		// With clocks that are an hour off, each event would be late.
+		c.cache = []int64{20_000, 1 << 30}[d.below(2, 28)]
+		c.lateness = []time.Duration{15 * time.Second, 30 * time.Second, 2 * time.Minute}[d.below(3, 29)]
+		c.clocks = c.lateness / 2
 	}
 	if d.hit(0.25, 21) {
 		c.replicas, c.lambda, c.versions, c.insertOnce = 2+d.below(2, 22), false, false, false

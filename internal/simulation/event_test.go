@@ -87,8 +87,8 @@ func (w *world) makeEvents(n int) []*event {
 			e.user = fmt.Sprintf("CANARY-ERASABLE-USER-%d", key)
 			e.group = fmt.Sprintf("CANARY-ERASABLE-GROUP-%d", key)
 		}
-		// Producers' clocks are wrong by up to an hour, and some events are late.
-		e.at = w.published(i).Add(d.between(-time.Hour, time.Hour, about, 5)).Truncate(time.Millisecond)
+		// Producers' clocks are wrong, by up to an hour, and some events are late.
+		e.at = w.published(i).Add(d.between(-w.config.clocks, w.config.clocks, about, 5)).Truncate(time.Millisecond)
 		switch roll := d.below(100, about, 6); {
 		case roll < 6:
 			e.typ = "other"

@@ -133,7 +133,7 @@ func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time)
 		}
 		i := e.item(m.HashKey)
 		switch {
-		case i == nil || !i.held(e, inv.began):
+		case i == nil || !i.held(e, inv.began) && !i.wasLate():
 			o.violated(&o.Incomplete, "the history of %q has event %d, which is not in the table", m.HashKey, e.n)
 		case m.Events[n].ID != e.id || m.Events[n].Type != e.typ || !m.Events[n].Timestamp.Equal(e.at) || m.Events[n].PartitionKey != e.partition:
 			o.violated(&o.Incomplete, "event %d was handed over as another", e.n)
@@ -157,7 +157,7 @@ func (o *oracle) history(inv *invocation, m *mes.MicroEventStore, now time.Time)
 	for _, i := range o.keys[m.HashKey] {
 		was := i.at(inv.began)
 		// A version that has expired may have lain over it for a while.
-		if was.gone || i.given == o.calls || i.wasGone(inv.began) || i.wasExpired(inv.began, now) {
+		if was.gone || i.given == o.calls || i.wasGone(inv.began) || i.wasExpired(inv.began, now) || i.wasLate() {
 			continue
 		}
 		o.violated(&o.Incomplete, "the history of %q lacks event %d", m.HashKey, was.event.n)

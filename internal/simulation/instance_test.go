@@ -34,6 +34,9 @@ func (w *world) newInstance(coalesce bool) *instance {
 	if coalesce {
 		triggerOptions = append(triggerOptions, mes.Coalesce())
 	}
+	if w.config.cache > 0 {
+		triggerOptions = append(triggerOptions, mes.WithHistoryCache(w.config.cache, w.config.lateness))
+	}
 	if w.config.versions {
 		triggerOptions = append(triggerOptions, mes.OnKinds(mes.Inserted, mes.Modified))
 	}

@@ -76,6 +76,7 @@ type state struct {
 	event    *event
 	rangeKey string
 	gone     bool
+	late     bool // a cache need not know of it: see oracle.isLate
 }
 
 func (i *item) now() state {
@@ -155,6 +156,7 @@ type oracle struct {
 	byRaw  map[string]*event
 	items  map[itemID]*item
 	keys   map[string][]*item
+	newest map[string]time.Time // that any event under a hash key happened
 	calls  int             // of handlers
 	feeds  map[string]feed // by the table that has its checkpoints
 
@@ -169,7 +171,7 @@ type oracle struct {
 func newOracle(server *fakedynamodb.Server, config *config, events []*event) *oracle {
 	o := &oracle{
 		server: server, config: config, byRaw: make(map[string]*event, len(events)),
-		items: make(map[itemID]*item), keys: make(map[string][]*item),
+		items: make(map[itemID]*item), keys: make(map[string][]*item), newest: make(map[string]time.Time),
 		verified: make(map[string]int), handled: make(map[string]bool), aside: make(map[*event]bool),
 	}
 	for _, e := range events {
@@ -224,7 +226,7 @@ func (o *oracle) write(n int, w fakedynamodb.Applied) {
 	if w.Removed {
 		for _, i := range o.keys[hashKey] {
 			if now := i.now(); !now.gone && now.rangeKey == rangeKey {
-				i.states = append(i.states, state{since: n, gone: true})
+				i.states = append(i.states, state{since: n, gone: true, late: o.isLate(hashKey, now.event)})
 			}
 		}
 		return
@@ -262,8 +264,23 @@ func (o *oracle) write(n int, w fakedynamodb.Applied) {
 		if !before.gone && before.event == e {
 			o.violated(&o.Doubled, "event %d was written again under %q and is another item", e.n, hashKey)
 		}
-		i.states = append(i.states, state{since: n, event: e, rangeKey: rangeKey})
+		i.states = append(i.states, state{since: n, event: e, rangeKey: rangeKey, late: o.isLate(hashKey, e)})
 	}
+	if e.at.After(o.newest[hashKey]) {
+		o.newest[hashKey] = e.at
+	}
+}
+
+// isLate tells whether what happens to an event in the table does so when a history
+// cache no longer looks that far back: it is promised nothing then, unless it is
+// given the change.
+func (o *oracle) isLate(hashKey string, e *event) bool {
+	return o.config.cache > 0 && o.newest[hashKey].Sub(e.at) >= o.config.lateness
+}
+
+// wasLate tells whether a cache may have the item as it was before.
+func (i *item) wasLate() bool {
+	return slices.ContainsFunc(i.states, func(s state) bool { return s.late })
 }
 
 // item is what the oracle has seen of an event under one of its keys, nil if it was
