@@ -157,8 +157,8 @@ type oracle struct {
 	items  map[itemID]*item
 	keys   map[string][]*item
 	newest map[string]time.Time // that any event under a hash key happened
-	calls  int             // of handlers
-	feeds  map[string]feed // by the table that has its checkpoints
+	calls  int                  // of handlers
+	feeds  map[string]feed      // by the table that has its checkpoints
 
 	// Of replicas, which have no invocations:
 	verified map[string]int  // records of a shard that were found to be done
