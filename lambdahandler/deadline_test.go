@@ -136,11 +136,6 @@ func TestPromise09AnAggregateOfBombsHoldsUpNobody(t *testing.T) {
 	require.Equal(t, whole, set.data[len(set.data)-1])
 }
 
-// A context that ends in no time, but has not ended yet.
-type hurried struct{ context.Context }
-
-func (hurried) Deadline() (time.Time, bool) { return time.Now(), true }
-
 // An aggregate that takes too long again and again does not hold up its shard for ever.
 func TestPromise09AnAggregateThatTakesTooLongIsSetAside(t *testing.T) {
 	var set faultSink
@@ -152,11 +147,20 @@ func TestPromise09AnAggregateThatTakesTooLongIsSetAside(t *testing.T) {
 		{Data: []byte(whole), Meta: mes.Meta{SequenceNumber: "1"}},
 		{Data: []byte(large(t, "4")), Meta: mes.Meta{SequenceNumber: "2"}},
 	}
-	require.Empty(t, h.listenInParts(hurried{t.Context()}, records))
+	require.Empty(t, h.listenInParts(t.Context(), records, 0))
 	require.Equal(t, []string{"1", "4"}, seen)
 	require.Equal(t, []string{whole}, set.data)
 	require.ErrorIs(t, set.all[0].Err, errSlow)
 	require.EqualValues(t, 1, set.all[0].Record.Meta.SubSequence)
+
+	require.Greater(t, patienceOf(t.Context()), time.Hour)
+	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[time.Duration]time.Duration{time.Minute: 30 * time.Second, time.Second: time.Second, -time.Second: time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			require.Equal(t, want, patienceOf(ctx))
+			cancel()
+		}
+	})
 }
 
 // A slowTable takes a second for each image.

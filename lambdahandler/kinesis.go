@@ -32,9 +32,10 @@ type KinesisHandler struct {
 // than 16 MiB when opened, is a fault (see [mes.WithFaultHandler]), of which Data is what
 // stood in the stream. So is the rest of an aggregate, with the whole of it as Data, when
 // more has been opened of it, or was tried to be, than 64 MiB and 16 times its size, or
-// when it has taken half of the time that the function has. Data of an event that was
-// opened, and is a fault all the same, is what has been opened. A string that begins
-// with COMPRESSED and goes on with anything but the base64 of gzip is just a string.
+// when that has taken a second and half of the time that the function had. Data of an
+// event that was opened, and is a fault all the same, is what has been opened. A string
+// that begins with COMPRESSED and goes on with anything but the base64 of gzip is just a
+// string.
 func Kinesis(listener *mes.Listener, opts ...ListenerOption) *KinesisHandler {
 	o := newOptions("Kinesis", wrongListener(listener), opts, ListenerOption.applyListener)
 	return &KinesisHandler{options: o, listener: listener}
@@ -91,7 +92,7 @@ func (h *KinesisHandler) handle(ctx context.Context, records []mes.Record) (iden
 func (h *KinesisHandler) listen(ctx context.Context, records []mes.Record) []failure {
 	for i := range records {
 		if records[i].Meta.SequenceNumber == "" || records[i].Err == nil && kinesisrecord.Packed(records[i].Data) {
-			return h.listenInParts(ctx, records)
+			return h.listenInParts(ctx, records, patienceOf(ctx))
 		}
 	}
 	if len(records) == 0 {
@@ -130,11 +131,12 @@ func (p *part) clear() {
 	*p = part{records: p.records[:0], owners: p.owners[:0]}
 }
 
-func (h *KinesisHandler) listenInParts(ctx context.Context, records []mes.Record) []failure {
+// listenInParts is listen for records that have to be opened. patience is how long an
+// aggregate may take to open, without the time that its records take to be handled.
+func (h *KinesisHandler) listenInParts(ctx context.Context, records []mes.Record, patience time.Duration) []failure {
 	failed := make(map[int]error)
 	var p part
 	var unpacking kinesisrecord.Unpacking
-	patience := patienceOf(ctx)
 	for i := range records {
 		record := &records[i]
 		switch {
@@ -176,15 +178,18 @@ func (h *KinesisHandler) listenInParts(ctx context.Context, records []mes.Record
 	return inOrder(failed, len(records))
 }
 
-// An aggregate that takes half of the time to open, without the time that its records
-// take to be handled, is not opened any further: it would take as long the next time,
-// and hold up its shard.
+// leastPatience is enough for any aggregate where there is a whole CPU, several times
+// over. With little time left, since something else has taken it, none is to be set aside.
+const leastPatience = time.Second
+
+// patienceOf returns half of the time that is left. An aggregate that takes longer would
+// take as long the next time, and hold up its shard.
 func patienceOf(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return math.MaxInt64
 	}
-	return time.Until(deadline) / 2
+	return max(time.Until(deadline)/2, leastPatience)
 }
 
 var errSlow = errors.New("half of the time that the function has was not enough to open it: from here on its records are not opened")
