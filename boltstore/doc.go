@@ -19,6 +19,8 @@
 //     each removal appears in the change feed as an expiry.
 //   - Every record carries a checksum, over its key too. Opening a damaged file
 //     gives [ErrDamaged], and never a wrong answer, a panic or a call that hangs.
+//     (What cannot be told is a root page in the place of a newer one that the disk
+//     has lost without a word: that is a whole file, as it was before.)
 //
 // # The change feed
 //
