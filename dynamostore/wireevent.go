@@ -108,11 +108,18 @@ func (r *itemReader) eventBinary(item *driver.Item, b []byte, i int) (int, bool)
 	return i, true
 }
 
+// mostRoom is how many bytes are made room for at once for the events of a payload, which
+// are not kept for long: those of most. Each large allocation costs far more than its bytes.
+const mostRoom = 1 << 20
+
 // reserve returns room for n bytes, where those of all events of a text together will be
 // rest at the most.
 func (r *itemReader) reserve(n, rest int) []byte {
 	if r.apart {
 		return r.events.Reserve(n)
+	}
+	if r.inPlace && r.most == 0 && rest > mostRoom/16 { // half of a payload of Lambda is events
+		r.events.Grow(min(rest/2, mostRoom))
 	}
 	return r.events.ReserveOf(n, rest)
 }

@@ -242,8 +242,9 @@ func (r *kinesisReader) decodeText(text []byte, i int) (data []byte, end int, ok
 }
 
 // mostRoom is how many bytes are made room for at once, at most, but for a record
-// that needs more. Making room costs as much as what is made has bytes.
-const mostRoom = 256 << 10
+// that needs more: those of most batches. Each large allocation costs far more than its
+// bytes do; and of small records much room would be left over.
+const mostRoom = 1 << 20
 
 // reserve sees that there is room for what so many characters stand for.
 func (r *kinesisReader) reserve(characters int) {

@@ -70,6 +70,13 @@ func (b *Bytes) Reserve(n int) []byte {
 	return b.chunk[len(b.chunk):]
 }
 
+// Grow sees that the next n bytes lie in one chunk.
+func (b *Bytes) Grow(n int) {
+	if cap(b.chunk)-len(b.chunk) < n {
+		b.chunk = make([]byte, 0, n)
+	}
+}
+
 // ReserveOf is Reserve for somebody who knows that he needs about so many bytes from
 // here on, and no more, this time and all others together.
 func (b *Bytes) ReserveOf(n, rest int) []byte {

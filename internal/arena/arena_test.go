@@ -60,3 +60,18 @@ func TestManyStringsTakeFewAllocations(t *testing.T) {
 	})
 	require.Less(t, allocations, 20.0)
 }
+
+func TestGrow(t *testing.T) {
+	var sixty [60]byte
+	allocs := testing.AllocsPerRun(10, func() {
+		var b arena.Bytes
+		b.Grow(100)
+		first := b.Keep(append(b.ReserveOf(60, 1000), sixty[:]...))
+		b.Grow(40) // it is there
+		second := b.Keep(append(b.ReserveOf(40, 1000), sixty[:40]...))
+		if cap(first) != 60 || cap(second) != 40 {
+			t.Error(cap(first), cap(second))
+		}
+	})
+	require.Equal(t, 1.0, allocs, "both lie in one chunk")
+}
