@@ -22,11 +22,13 @@ type cachedHistory struct {
 // eventSize is about what an event takes besides its Raw, in bytes.
 const eventSize = 400
 
-// newCachedHistory measures the events from the n-th on, and takes the rest from
-// the history that it continues.
-func newCachedHistory(hashKey string, events []Event, before *cachedHistory, n int) *cachedHistory {
+// newCachedHistory measures the events, but for those of the history that they continue,
+// if there is one.
+func newCachedHistory(hashKey string, events []Event, before *cachedHistory) *cachedHistory {
 	h := &cachedHistory{hashKey: hashKey, events: events}
+	n := 0
 	if before != nil {
+		n = len(before.events)
 		h.raw, h.kept, h.expires = before.raw, before.kept, before.expires
 	}
 	for i := n; i < len(events); i++ {
@@ -65,7 +67,7 @@ func (h *cachedHistory) append(fresh []Event, bound string) *cachedHistory {
 		// Whoever was given the events holds them clipped, so what is written
 		// behind them is seen by nobody; but two may come to write there.
 		fresh, _ = clones(fresh[len(old):])
-		return newCachedHistory(h.hashKey, h.extend(fresh), h, len(h.events))
+		return newCachedHistory(h.hashKey, h.extend(fresh), h)
 	}
 	events := make([]Event, 0, (n+len(fresh))*5/4+1)
 	events = append(events, h.events[:n]...)
@@ -90,7 +92,7 @@ func begins(events, others []Event) bool {
 // remade returns a history of events whose memory holds so many bytes. If most of those
 // would be kept for nothing, it has copies.
 func remade(hashKey string, events []Event, kept int64) *cachedHistory {
-	h := newCachedHistory(hashKey, events, nil, 0)
+	h := newCachedHistory(hashKey, events, nil)
 	if kept > 2*h.raw {
 		for i := range events {
 			events[i] = events[i].Clone()

@@ -77,7 +77,7 @@ func TestPromise16WhatIsLeftOfAHistoryIsCopied(t *testing.T) {
 	for i := range events {
 		events[i] = Event{RangeKey: fmt.Sprintf("%03d", i), Raw: make([]byte, 1000), Expires: now.Add(time.Duration(i) * time.Second)}
 	}
-	h := newCachedHistory("k", events, nil, 0)
+	h := newCachedHistory("k", events, nil)
 	require.Equal(t, now, h.expires)
 	require.Same(t, h, h.without(now.Add(-1)))
 
@@ -94,7 +94,7 @@ func TestPromise16WhatIsLeftOfAHistoryIsCopied(t *testing.T) {
 
 // Two histories that continue one do not write over one another.
 func TestTwoHistoriesContinueOne(t *testing.T) {
-	h := newCachedHistory("k", append(make([]Event, 0, 8), Event{RangeKey: "1"}), nil, 0)
+	h := newCachedHistory("k", append(make([]Event, 0, 8), Event{RangeKey: "1"}), nil)
 	a, b := h.extend([]Event{{RangeKey: "a"}}), h.extend([]Event{{RangeKey: "b"}})
 	require.Equal(t, []string{"1", "a"}, []string{a[0].RangeKey, a[1].RangeKey})
 	require.Equal(t, []string{"1", "b"}, []string{b[0].RangeKey, b[1].RangeKey})

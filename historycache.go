@@ -171,7 +171,7 @@ func (c *historyCache) history(ctx context.Context, s *Store, hashKey string, op
 	}
 	events, consistent, err = s.history(ctx, hashKey, options)
 	if err == nil && consistent && len(events) > 0 {
-		c.put(newCachedHistory(hashKey, events, nil, 0), read)
+		c.put(newCachedHistory(hashKey, events, nil), read)
 	}
 	return events, consistent, err
 }

@@ -24,8 +24,8 @@
 // of the shard that is not done, and Lambda goes on from there, so that later ones
 // that are done come a second time. That is harmless.
 //
-// Some time before Lambda's deadline no more work is begun, be it that a record is
-// opened, and what is not done by then is left over for the next invocation. That is a
+// Some time before Lambda's deadline no more work is begun, and no more records are
+// opened; what is not done by then is left over for the next invocation. That is a
 // tenth of the time that the invocation has, at least 500 ms, and never more than half
 // of it: see [WithDeadlineMargin].
 //
