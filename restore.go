@@ -67,10 +67,32 @@ func (s *Store) decodeItem(e *Event, shared *arena.Text, item *driver.Item) erro
 		if places, ok := outline.Of(item.Event); ok {
 			env := envelope{raw: item.Event}
 			env.outlined(places)
+			if env.isOf(e, item) {
+				return nil
+			}
 			return env.event(e, shared)
 		}
 	}
 	return s.decodeIn(e, shared, item.Event)
+}
+
+// isOf makes the event of an item whose keys and attributes are what the event itself says,
+// as nearly all are, of their strings. It is false for all others.
+func (env *envelope) isOf(e *Event, item *driver.Item) bool {
+	id := env.of(env.id)
+	begin := len(item.RangeKey) - (len(id) - len(`""`))
+	if env.form != plain || !isText(id) || begin < 0 || !stands(id, item.RangeKey[begin:]) ||
+		!stands(env.of(env.typ), item.Type) || !stands(env.of(env.partitionKey), item.HashKey) {
+		return false
+	}
+	at, err := env.when()
+	if err != nil {
+		return false
+	}
+	e.ID, e.Type, e.PartitionKey = item.RangeKey[begin:], item.Type, item.HashKey
+	e.Timestamp = at
+	e.Raw = item.Event[:len(item.Event):len(item.Event)]
+	return true
 }
 
 // expires makes a time of an item's TTL.
