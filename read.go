@@ -169,6 +169,7 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 				return consistent, nil
 			}
 		}
+		s.release(page)
 		if page.Next == "" {
 			return consistent, nil
 		}
@@ -250,6 +251,17 @@ func (s *Store) page(ctx context.Context, query driver.Query, way *way) (driver.
 		return driver.Page{}, fmt.Errorf("query: %w: %w", ErrCorrupt, err)
 	}
 	return page, nil
+}
+
+// release gives a page back to the table, which may use its memory again. Where that
+// goes wrong the page is lost, and nothing else.
+func (s *Store) release(page driver.Page) {
+	if table, ok := s.table.(driver.Releaser); ok {
+		_ = guard(func() error {
+			table.Release(page)
+			return nil
+		})
+	}
 }
 
 // selects applies the options that need the event itself.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -462,4 +463,84 @@ func TestNewJoinsAllThatIsWrong(t *testing.T) {
 	}
 	_, err = New(newSpy(), WithTTL(nil), WithProjection(nil), WithDecoder(nil), WithLogger(nil), WithObserver(nil))
 	require.NoError(t, err, "where nil has a meaning it is fine")
+}
+
+// A releasingTable spoils all that it is given back.
+type releasingTable struct {
+	driver.Table
+	queries, released atomic.Int64
+	panics            bool
+}
+
+func (r *releasingTable) Query(ctx context.Context, query driver.Query) (driver.Page, error) {
+	r.queries.Add(1)
+	page, err := r.Table.Query(ctx, query)
+	page.Room = r
+	return page, err
+}
+
+// Release implements driver.Releaser.
+func (r *releasingTable) Release(page driver.Page) {
+	if page.Room != r {
+		panic("it is a page of another table")
+	}
+	for i := range page.Items {
+		page.Items[i] = driver.Item{HashKey: "spoilt", RangeKey: "spoilt", Event: []byte("spoilt"), TTL: 1}
+	}
+	r.released.Add(1)
+	if r.panics {
+		panic("in Release")
+	}
+}
+
+// A table may use a page again once the store has made events of it, which nothing in them
+// may show.
+func TestPagesAreGivenBack(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		table := &releasingTable{Table: smallPages{Table: newSpy(), size: 7}, panics: panics}
+		s, err := New(table, WithTTL(NeverExpire()))
+		require.NoError(t, err)
+		var want []string
+		var changes []Change
+		for i := range 40 {
+			e := testEvent(t, fmt.Sprint(10+i), "t", "p", i)
+			require.NoError(t, s.Save(t.Context(), e))
+			key, err := s.rangeKeyOf(&e)
+			require.NoError(t, err)
+			changes = append(changes, Change{Kind: Inserted, HashKey: "p", RangeKey: key})
+			want = append(want, string(e.Raw))
+		}
+		raws := func(events []Event) (raws []string) {
+			for i := range events {
+				require.NotEqual(t, "spoilt", events[i].RangeKey)
+				raws = append(raws, string(events[i].Raw))
+			}
+			return raws
+		}
+		m, err := s.GetMicroEventStore(t.Context(), "p")
+		require.NoError(t, err)
+		require.Equal(t, want, raws(m.Events))
+		require.Equal(t, table.queries.Load(), table.released.Load())
+		m, err = s.GetMicroEventStore(t.Context(), "p", Last(20))
+		require.NoError(t, err)
+		require.Equal(t, want[20:], raws(m.Events))
+		var single []Event
+		for e, err := range s.Events(t.Context(), "p") {
+			require.NoError(t, err)
+			single = append(single, e)
+		}
+		require.Equal(t, want, raws(single))
+		for _, opts := range [][]TriggerOption{nil, {WithHistoryCache(1<<20, time.Hour)}} {
+			handled := 0
+			trigger := NewTrigger(s, func(_ context.Context, m *MicroEventStore) error {
+				handled++
+				require.Equal(t, want, raws(m.Events))
+				return nil
+			}, opts...)
+			for i := range changes {
+				require.NoError(t, trigger.Handle(t.Context(), changes[i:i+1]))
+			}
+			require.Equal(t, len(changes), handled)
+		}
+	}
 }

@@ -83,3 +83,54 @@ func TestOutlinesAreOfTheEventAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "decoded", got.ID)
 }
+
+// outlined makes an item of an event as a table does that has looked at all of it.
+func outlined(t *testing.T, hashKey, rangeKey, eventType, text string) driver.Item {
+	t.Helper()
+	event := []byte(text)
+	var places []jsonscan.Place
+	members := jsonscan.Members(event)
+	for {
+		place, ok := members.Where()
+		if !ok {
+			break
+		}
+		places = append(places, jsonscan.Place{Name: uint32(place.Name), NameEnd: uint32(place.NameEnd), Value: uint32(place.Value), End: uint32(place.End)})
+	}
+	require.NoError(t, members.Err())
+	outline := jsonscan.NewOutline(event, places)
+	return driver.Item{HashKey: hashKey, RangeKey: rangeKey, Type: eventType, Event: event, Outline: &outline}
+}
+
+// An event is made of its item's strings where they are what the event says. Whatever
+// they are, it is the event that Parse makes.
+func TestAnEventIsWhatItSaysWhateverItsItemSays(t *testing.T) {
+	store := newTestStore(t, newSpy())
+	for _, text := range []string{
+		`{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`,
+		`{"id":"21","type":"t","partitionKey":"p"}`, `{"id":"1","type":"","partitionKey":""}`, `{"id":"1"}`, `{"type":"t","partitionKey":"p"}`, `{}`,
+		`{"id":"","type":"t","partitionKey":"p"}`, `{"id":null,"type":null,"partitionKey":null}`, `{"id":"1","id":"2","type":"t","partitionKey":"p"}`,
+		`{"id":"\u0031","type":"t","partitionKey":"p"}`, `{"id":"1","type":"\u0074","partitionKey":"p"}`, `{"id":"1","type":"t","partitionKey":"\u0070"}`,
+		`{"id":"\\1","type":"\\t","partitionKey":"\\p"}`, `{"id":"1","type":"t","partitionKey":"p","timestamp":"2024-01-01T00:00:00Z"}`,
+		`{"specversion":"1.0","id":"1","source":"s","type":"t","partitionkey":"p","partitionKey":"other","time":"2024-01-01T00:00:00Z"}`,
+		`{"detail-type":"t","source":"s","detail":{"partitionKey":"p"},"id":"1"}`, `{"id":"é","type":"é","partitionKey":"é"}`,
+	} {
+		want, err := Parse([]byte(text))
+		require.NoError(t, err)
+		for _, hashKey := range []string{"p", "other", `\u0070`, `\p`, `\\p`, "é"} {
+			for _, rangeKey := range []string{"1", "0#1", "0#21", "0#2", "s 1", `0#\u0031`, `0#\1`, `0#\\1`, "0#é", want.ID, "x" + want.ID} {
+				for _, eventType := range []string{"t", "", "other", `\u0074`, `\t`, `\\t`, "é"} {
+					got, err := store.DecodeItem(outlined(t, hashKey, rangeKey, eventType, text))
+					require.NoError(t, err)
+					require.Equal(t, rangeKey, got.RangeKey)
+					got.RangeKey = ""
+					require.Equal(t, want, got, "%s under %s/%s/%s", text, hashKey, rangeKey, eventType)
+				}
+			}
+		}
+	}
+	for _, text := range []string{`{"id":"1","type":"t","partitionKey":"p","timestamp":"soon"}`, `{"id":1,"type":"t","partitionKey":"p"}`, `{"id":"1","type":7,"partitionKey":"p"}`} {
+		_, err := store.DecodeItem(outlined(t, "p", "0#1", "t", text))
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
+}

@@ -16,7 +16,7 @@
 //     unless it had finished by then.
 //   - What a method was given belongs to its caller again once it has returned:
 //     a table that needs the bytes for longer copies them. What a method returns
-//     is never changed afterwards, by either side.
+//     is never changed afterwards, by either side, but for what is given back to a [Releaser].
 //   - After Close every method returns [ErrClosed]; Close itself returns nil when
 //     it is called again.
 //   - No method panics, whatever its arguments are and whatever the storage holds.
@@ -125,6 +125,9 @@ type Page struct {
 	// the Query began. A table that was asked for it and cannot say so leaves
 	// it false; it never guesses.
 	Consistent bool
+
+	// Room is by what a [Releaser] knows the page again. Other tables leave it nil.
+	Room any
 }
 
 // A Table stores items. See the package comment for the rules that hold for all
@@ -148,6 +151,17 @@ type Table interface {
 
 	// Close waits for calls under way and releases everything the table holds.
 	Close() error
+}
+
+// A Releaser is a Table that uses the memory of a page again, if it gets it back.
+type Releaser interface {
+	// Release takes back a page that Query returned, at most once: its Items, which
+	// nobody looks at again, and what their Outlines say. The strings and the Events
+	// that the items had stay as they are. A page that is not given back is as good.
+	//
+	// A table that is made of another one and keeps any of its Items must not have the
+	// other's Release.
+	Release(page Page)
 }
 
 // A Deleter is a Table that can delete a collation.

@@ -18,7 +18,14 @@ type mutant struct {
 	absent func(ctx context.Context, items []driver.Item) error // PutIfAbsent
 	query  func(ctx context.Context, query driver.Query) (driver.Page, error)
 	del    func(ctx context.Context, hashKey string) (int, error)
+	freed  func(page driver.Page) // Release
 	close  func() error
+}
+
+func (m *mutant) Release(page driver.Page) {
+	if m.freed != nil {
+		m.freed(page)
+	}
 }
 
 func (m *mutant) Put(ctx context.Context, items []driver.Item) error {

@@ -126,6 +126,26 @@ func queryMutants() []mutation {
 				return page, err
 			}
 		}, failing: "ReturnedItemsStay"},
+		{name: "takes events back with their page", breaks: func(m *mutant) {
+			m.freed = func(page driver.Page) {
+				for i := range page.Items {
+					page.Items[i].Event[0] = '!'
+				}
+			}
+		}, failing: "ReleasedPages"},
+		{name: "takes back pages that it was not given", breaks: func(m *mutant) {
+			var pages [][]driver.Item // without a lock, as above
+			m.query = func(ctx context.Context, q driver.Query) (driver.Page, error) {
+				page, err := m.Table.Query(ctx, q)
+				pages = append(pages, page.Items)
+				return page, err
+			}
+			m.freed = func(driver.Page) {
+				for _, items := range pages {
+					clear(items)
+				}
+			}
+		}, failing: "ReleasedPages"},
 	}
 }
 

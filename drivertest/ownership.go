@@ -13,6 +13,7 @@ func ownershipCases() []testCase {
 		{name: "CallerReusesItsMemoryAfterErrors", rule: "What Put was given belongs to its caller again once it has returned, with an error too.", run: testCallerReusesItsMemoryAfterErrors},
 		{name: "ReturnedItemsStay", rule: "What a method returns is never changed afterwards: not by other reads, not by replacing or deleting the items, not by Close.", run: testReturnedItemsStay},
 		{name: "ReturnedItemsStayUnderConcurrency", rule: "What a method returns is never changed afterwards, by no other goroutine either.", run: testReturnedItemsStayUnderConcurrency},
+		{name: "ReleasedPages", rule: "Release takes back the Items of a page: their strings and Events stay as they are, and other pages too.", run: testReleasedPages},
 	}
 }
 
@@ -146,4 +147,47 @@ func testReturnedItemsStayUnderConcurrency(s *suite) {
 		})
 	}
 	wg.Wait()
+}
+
+func testReleasedPages(s *suite) {
+	t := s.open()
+	releaser, ok := t.Table.(driver.Releaser)
+	if !ok {
+		s.Skipf("skipped because the table is no driver.Releaser\nthe rule: %s", s.rule)
+	}
+	items := newItems("released", 60)
+	s.put(t, items...)
+	s.put(t, newItems("another", 90)...)
+	releaser.Release(driver.Page{}) // of nobody
+	var kept []driver.Item          // of pages that were released
+	for range 5 {
+		cursor := ""
+		for {
+			page, err := t.Query(s.ctx, driver.Query{HashKey: "released", Limit: 20, Cursor: cursor, Consistent: true})
+			if err != nil {
+				s.fatalf("Query: %v", err)
+			}
+			held, err := t.Query(s.ctx, driver.Query{HashKey: "another", Limit: 30, Consistent: true})
+			if err != nil {
+				s.fatalf("Query: %v", err)
+			}
+			was := clone(held.Items)
+			kept = append(kept, page.Items...)
+			releaser.Release(page)
+			s.want(t, driver.Query{HashKey: "another"}, newItems("another", 90)...)
+			if d := diff(held.Items, was); d != "" {
+				s.fatalf("a page that was not released, after Release of another one: %s", d)
+			}
+			if cursor = page.Next; cursor == "" {
+				break
+			}
+		}
+	}
+	var want []driver.Item
+	for range 5 {
+		want = append(want, items...)
+	}
+	if d := diff(kept, want); d != "" {
+		s.failf("what the items of released pages had: %s", d)
+	}
 }

@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -16,7 +17,7 @@ const leastItem = 29
 
 // readAnswerPage reads the answer to a Query: its items, and into output all the
 // rest. It is false for what it leaves to the SDK, and has then changed nothing.
-func (l *layout) readAnswerPage(b []byte, hashKey string, output *dynamodb.QueryOutput) ([]driver.Item, bool) {
+func (l *layout) readAnswerPage(b []byte, hashKey string, room *pageRoom, output *dynamodb.QueryOutput) ([]driver.Item, bool) {
 	var read dynamodb.QueryOutput
 	var items []driver.Item
 	var seen [5]bool // an answer that has a member twice is the SDK's to understand
@@ -45,7 +46,7 @@ func (l *layout) readAnswerPage(b []byte, hashKey string, output *dynamodb.Query
 			read.LastEvaluatedKey, i, ok = readKey(b, i)
 		case "Items":
 			member = 4
-			items, i, ok = l.readItems(b, i, hashKey, int(read.Count))
+			items, i, ok = l.readItems(b, i, hashKey, room, int(read.Count))
 		default:
 			return nil, false
 		}
@@ -71,15 +72,15 @@ func (l *layout) readAnswerPage(b []byte, hashKey string, output *dynamodb.Query
 	return items, true
 }
 
-func (l *layout) readItems(b []byte, i int, hashKey string, count int) ([]driver.Item, int, bool) {
+func (l *layout) readItems(b []byte, i int, hashKey string, room *pageRoom, count int) ([]driver.Item, int, bool) {
 	if i >= len(b) || b[i] != '[' {
 		return nil, i, false
 	}
 	if i = jsonscan.Space(b, i+1); i < len(b) && b[i] == ']' {
 		return nil, i + 1, true
 	}
-	reader := itemReader{layout: l, hashKey: hashKey}
-	items := make([]driver.Item, 0, min(count, (len(b)-i)/leastItem))
+	reader := itemReader{layout: l, hashKey: hashKey, outlines: room.outlines[:0], places: room.places[:0]}
+	items := slices.Grow(room.items[:0], min(count, (len(b)-i)/leastItem))
 	size := 0
 	for {
 		if len(items) == cap(items) {
@@ -101,6 +102,7 @@ func (l *layout) readItems(b []byte, i int, hashKey string, count int) ([]driver
 		case ',':
 			i++
 		case ']':
+			room.items, room.outlines, room.places = items, reader.outlines, reader.places
 			return items, i + 1, true
 		default:
 			return nil, i, false

@@ -114,8 +114,10 @@ type queryCodec struct {
 	layout  *layout
 	hashKey string
 	bodies  *sync.Pool
+	rooms   *sync.Pool
 
-	read  bool // items holds what the answer holds
+	room  *pageRoom // that of items
+	read  bool      // items holds what the answer holds
 	items []driver.Item
 }
 
@@ -136,7 +138,8 @@ func (c *queryCodec) DeserializeResponse(ctx context.Context, schema *smithy.Ope
 	output, isQuery := out.(*dynamodb.QueryOutput)
 	body, fromLink := response.Body.(*memoryBody)
 	if isQuery && fromLink && response.StatusCode == 200 && response.Header.Get("Content-Encoding") == "" {
-		if c.items, c.read = c.layout.readAnswerPage(body.all, c.hashKey, output); c.read {
+		c.room = roomOf(c.rooms)
+		if c.items, c.read = c.layout.readAnswerPage(body.all, c.hashKey, c.room, output); c.read {
 			body.release(c.bodies) // the items share no memory with it
 			return nil
 		}

@@ -57,7 +57,7 @@ func (t *Table) Query(ctx context.Context, query driver.Query) (driver.Page, err
 	var newCodec func() *queryCodec
 	if t.own {
 		newCodec = func() *queryCodec {
-			return &queryCodec{layout: &t.layout, hashKey: query.HashKey, bodies: t.caller.bodies}
+			return &queryCodec{layout: &t.layout, hashKey: query.HashKey, bodies: t.caller.bodies, rooms: t.caller.rooms}
 		}
 	}
 	output, codec, err := t.read(ctx, input, newCodec)
@@ -153,6 +153,7 @@ func (t *Table) page(query *driver.Query, after string, output *dynamodb.QueryOu
 	if codec != nil && codec.read {
 		t.counts.ownAnswers.Add(1)
 		page.Items = codec.items
+		page.Room = codec.room
 	} else {
 		t.counts.sdkAnswers.Add(1)
 	}

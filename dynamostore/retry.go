@@ -31,6 +31,7 @@ type caller struct {
 	waits          backoff.Policy
 	unheard        bool       // maxAttempts also counts, whatever the deadline, where there is no answer
 	bodies         *sync.Pool // of *[]byte, for the answers that a queryCodec reads
+	rooms          *sync.Pool // of *pageRoom, for their items
 	connector      connector
 }
 
@@ -40,6 +41,7 @@ func newCaller(c *config) caller {
 		maxAttempts:    c.maxAttempts,
 		waits:          backoff.Policy{First: firstWait, Most: mostWait},
 		bodies:         new(sync.Pool),
+		rooms:          new(sync.Pool),
 	}
 }
 

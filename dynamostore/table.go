@@ -37,6 +37,7 @@ type Table struct {
 var (
 	_ driver.Table       = (*Table)(nil)
 	_ driver.Deleter     = (*Table)(nil)
+	_ driver.Releaser    = (*Table)(nil)
 	_ driver.PutIfAbsent = (*Table)(nil)
 
 	_ driver.ForeignLayout = (*Table)(nil)
