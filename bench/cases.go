@@ -93,7 +93,7 @@ func (b *bencher) read(family, form string, n int, floor, aim float64) (benchCas
 	c := benchCase{
 		events: n, counts: table,
 		against: []string{"SDK, attributevalue, encoding/json"}, floor: []float64{floor}, aim: []float64{aim},
-		limit: "one scan of the events", limiting: oneScan(list),
+		limit: "net/http and one scan", limiting: b.callOnly("Query", queryOf(name)),
 	}
 	if form == "B" {
 		c.limit = "zstd alone"
@@ -154,6 +154,7 @@ func (b *bencher) save(family, form string, floor, aim [2]float64) (benchCase, e
 	c := benchCase{
 		events: n, counts: table,
 		against: []string{"25 PutItem", "the SDK's BatchWriteItem"}, floor: floor[:], aim: aim[:],
+		limit: "net/http", limiting: b.callOnly("BatchWriteItem", batchOf(name, list, layouts[form])),
 	}
 	if family == "1KB" {
 		c.allocs = 14

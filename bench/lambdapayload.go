@@ -44,6 +44,12 @@ func peerLayout(e *mes.Event) (keys, whole string) {
 		keys, e.PartitionKey, e.Timestamp.UnixMilli(), mapOf(e.Raw))
 }
 
+// layouts are ours, with the event as text and as a map.
+var layouts = map[string]layout{
+	"S": ourLayout,
+	"M": func(e *mes.Event) (keys, whole string) { return image(e, mapOf(e.Raw)) },
+}
+
 func changesPayload(list []mes.Event, image layout) []byte {
 	var payload strings.Builder
 	payload.WriteString(`{"Records":[`)

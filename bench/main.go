@@ -99,7 +99,7 @@ func (b *bencher) runAll(s settings) error {
 	var results []result
 	missed := 0
 	if !s.gobench {
-		fmt.Printf("%-46s %-36s %10s %10s %8s %7s %7s %9s  %s\n", "path", "against", "ours", "theirs", "ratio", "floor", "aim", "allocs", "limit")
+		fmt.Printf("%-46s %-36s %10s %10s %8s %7s %7s %10s %10s %9s  %s\n", "path", "against", "CPU ours", "theirs", "ratio", "floor", "aim", "wall ours", "theirs", "allocs", "limit, CPU")
 	}
 	for _, m := range makers {
 		if !s.only.MatchString(m.path) {
@@ -192,7 +192,8 @@ func (r *result) print() (missed int) {
 		if r.ByRate {
 			unit = func(ns float64) string { return fmt.Sprintf("%.0f/s", 1e9/ns) }
 		}
-		fmt.Printf("%-46s %-36s %10s %10s %7.1fx%s %7s %7s %9s  %s\n", path, against, unit(of(r.Ours)), unit(of(r.Theirs[i])), ratio, mark, floor, aim, allocs, limit)
+		fmt.Printf("%-46s %-36s %10s %10s %7.1fx%s %7s %7s %10s %10s %9s  %s\n", path, against, unit(of(r.Ours)), unit(of(r.Theirs[i])), ratio, mark, floor, aim,
+			duration(r.Ours.Wall), duration(r.Theirs[i].Wall), allocs, limit)
 	}
 	return missed
 }
@@ -263,6 +264,7 @@ func (b *bencher) makers() []maker {
 	for _, family := range families {
 		add("boltstore → 1000 events, "+family, func() (benchCase, error) { return b.bolt(family, 1000) })
 	}
+	add("a call that finds nothing", b.empty)
 	add("range key TimeAndID", rangeKeys)
 	add("trigger, 100 changes of a key of 1,000", b.triggers)
 	add("64 savers, TLS, 1 ms server", b.savers)

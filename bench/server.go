@@ -103,17 +103,8 @@ func startServer() (plain, secure string, stop func(), err error) {
 // load puts items into the stub as they are.
 func (b *bencher) load(table string, list []mes.Event, image layout) error {
 	for begin := 0; begin < len(list); begin += 25 {
-		var body strings.Builder
-		fmt.Fprintf(&body, `{"RequestItems":{%q:[`, table)
-		for i := begin; i < min(begin+25, len(list)); i++ {
-			if i > begin {
-				body.WriteByte(',')
-			}
-			_, whole := image(&list[i])
-			body.WriteString(`{"PutRequest":{"Item":{` + whole + `}}}`)
-		}
-		body.WriteString(`]}}`)
-		request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.plain, strings.NewReader(body.String()))
+		body := batchOf(table, list[begin:min(begin+25, len(list))], image)
+		request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.plain, bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
