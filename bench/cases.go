@@ -114,7 +114,11 @@ func (b *bencher) read(family, form string, n int, floor, aim float64) (benchCas
 			}
 			return nil
 		},
-		func(runs int) error {
+	}
+	forms, names := plainFormsOf(form)
+	c.against = append(c.against, names...)
+	for _, form := range forms {
+		c.sides = append(c.sides, func(runs int) error {
 			for range runs {
 				got, err := plainRead(b.ctx, b.client, unpacker, name, form, "key")
 				if err != nil || len(got) != n || got[n-1].ID != list[n-1].ID {
@@ -122,7 +126,7 @@ func (b *bencher) read(family, form string, n int, floor, aim float64) (benchCas
 				}
 			}
 			return nil
-		},
+		})
 	}
 	return c, nil
 }

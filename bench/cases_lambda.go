@@ -96,16 +96,20 @@ func (b *bencher) changes(family, form string, n int, floor, aim float64) (bench
 				}
 				return nil
 			},
-			func(runs int) error {
-				for range runs {
-					got, err := plainDynamoDB(payload, form)
-					if err != nil || len(got) != n || got[n-1].ID != list[n-1].ID {
-						return errors.Join(err, errors.New("other changes"))
-					}
-				}
-				return nil
-			},
 		},
+	}
+	forms, names := plainFormsOf(form)
+	c.against = append(c.against, names...)
+	for _, form := range forms {
+		c.sides = append(c.sides, func(runs int) error {
+			for range runs {
+				got, err := plainDynamoDB(payload, form)
+				if err != nil || len(got) != n || got[n-1].ID != list[n-1].ID {
+					return errors.Join(err, errors.New("other changes"))
+				}
+			}
+			return nil
+		})
 	}
 	if family == "1KB" {
 		c.allocs = 0.05

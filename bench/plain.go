@@ -30,6 +30,26 @@ func (e *plainEvent) parse(raw []byte) error {
 	return json.Unmarshal(raw, e)
 }
 
+// toJSON makes JSON of a map, as the event was published and as all others are.
+func (e *plainEvent) toJSON() error {
+	raw, err := json.Marshal(e.Map)
+	if err != nil {
+		return err
+	}
+	return e.parse(raw)
+}
+
+// asGoMap is the form of a map for somebody who is content with a Go map of each event.
+const asGoMap = "M, no JSON"
+
+// plainFormsOf are the ways to read a form.
+func plainFormsOf(form string) (forms, names []string) {
+	if form == "M" {
+		return []string{form, asGoMap}, []string{"the same, of a Go map, no JSON"}
+	}
+	return []string{form}, nil
+}
+
 // The items, with the event as text, as a map and compressed.
 type (
 	plainText struct {
@@ -107,12 +127,18 @@ func plainReadOnce(ctx context.Context, client *dynamodb.Client, unpacker *zstd.
 				if err := e.parse(raw); err != nil {
 					return nil, err
 				}
-			case "M":
+			case "M", asGoMap:
 				var stored plainMap
 				if err := attributevalue.UnmarshalMap(item, &stored); err != nil {
 					return nil, err
 				}
 				e.Map = stored.Event
+				if form == "M" {
+					if err := e.toJSON(); err != nil {
+						return nil, err
+					}
+					continue
+				}
 				e.ID, _ = stored.Event["id"].(string)
 				e.Type, _ = stored.Event["type"].(string)
 				e.PartitionKey, _ = stored.Event["partitionKey"].(string)
@@ -185,6 +211,12 @@ func plainDynamoDB(payload []byte, form string) ([]plainEvent, error) {
 		e.Map = make(map[string]any, 8)
 		for name, value := range event.Map() {
 			e.Map[name] = plainValue(value)
+		}
+		if form == "M" {
+			if err := e.toJSON(); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		e.ID, _ = e.Map["id"].(string)
 		e.Type, _ = e.Map["type"].(string)
