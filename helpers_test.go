@@ -68,6 +68,13 @@ func (s *spyTable) Query(ctx context.Context, query driver.Query) (driver.Page, 
 	return page, err
 }
 
+// Release implements driver.Releaser.
+func (s *spyTable) Release(page driver.Page) {
+	if table, ok := s.Table.(driver.Releaser); ok {
+		table.Release(page)
+	}
+}
+
 func (s *spyTable) countPuts() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

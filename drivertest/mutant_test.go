@@ -22,12 +22,6 @@ type mutant struct {
 	close  func() error
 }
 
-func (m *mutant) Release(page driver.Page) {
-	if m.freed != nil {
-		m.freed(page)
-	}
-}
-
 func (m *mutant) Put(ctx context.Context, items []driver.Item) error {
 	if m.put != nil {
 		return m.put(ctx, items)
@@ -54,6 +48,14 @@ func (m *mutant) Delete(ctx context.Context, hashKey string) (int, error) {
 		return m.del(ctx, hashKey)
 	}
 	return m.Table.Delete(ctx, hashKey)
+}
+
+func (m *mutant) Release(page driver.Page) {
+	if m.freed != nil {
+		m.freed(page)
+		return
+	}
+	m.Table.Release(page)
 }
 
 func (m *mutant) Close() error {

@@ -158,6 +158,8 @@ func testReleasedPages(s *suite) {
 	items := newItems("released", 60)
 	s.put(t, items...)
 	s.put(t, newItems("another", 90)...)
+	s.want(t, driver.Query{HashKey: "released"}, items...)
+	s.want(t, driver.Query{HashKey: "another"}, newItems("another", 90)...)
 	releaser.Release(driver.Page{}) // of nobody
 	var kept []driver.Item          // of pages that were released
 	for range 5 {

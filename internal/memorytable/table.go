@@ -57,8 +57,8 @@ type Options struct {
 	OnDelete func(ctx context.Context, hashKey string) error
 }
 
-// A Table is a driver.Table in memory, and a driver.Deleter and a
-// driver.PutIfAbsent.
+// A Table is a driver.Table in memory, and a driver.Deleter, a driver.Releaser and
+// a driver.PutIfAbsent.
 type Table struct {
 	opts  Options
 	calls sync.WaitGroup // calls under way; Add only under mu, and never once closed
