@@ -2,6 +2,7 @@ package microeventstore
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -66,13 +67,13 @@ func (h *cachedHistory) append(fresh []Event, bound string) *cachedHistory {
 	if old := h.events[n:]; begins(fresh, old) {
 		// Whoever was given the events holds them clipped, so what is written
 		// behind them is seen by nobody; but two may come to write there.
-		fresh, _ = clones(fresh[len(old):])
+		fresh, _ = compact(nil, fresh[len(old):])
 		return newCachedHistory(h.hashKey, h.extend(fresh), h)
 	}
 	events := make([]Event, 0, (n+len(fresh))*5/4+1)
 	events = append(events, h.events[:n]...)
-	fresh, size := clones(fresh)
-	return remade(h.hashKey, append(events, fresh...), h.kept+size)
+	events, size := compact(events, fresh)
+	return remade(h.hashKey, events, h.kept+size)
 }
 
 // begins tells whether events begin with others, as they were stored.
@@ -94,9 +95,7 @@ func begins(events, others []Event) bool {
 func remade(hashKey string, events []Event, kept int64) *cachedHistory {
 	h := newCachedHistory(hashKey, events, nil)
 	if kept > 2*h.raw {
-		for i := range events {
-			events[i] = events[i].Clone()
-		}
+		compact(events[:0], events)
 		return h
 	}
 	h.bytes += kept - h.kept
@@ -104,14 +103,35 @@ func remade(hashKey string, events []Event, kept int64) *cachedHistory {
 	return h
 }
 
-// clones returns copies, and how many bytes their Raw have.
-func clones(events []Event) (cloned []Event, size int64) {
-	cloned = make([]Event, len(events))
+// compact appends copies of events that were read, and tells how many bytes their Raw
+// have. They share their memory with one another and nothing else, and there is no more of
+// it than they need: a page holds events that have expired, and room that was not used.
+// The room behind dst may be that of the events themselves.
+func compact(dst, events []Event) (copies []Event, size int64) {
+	text := 0
 	for i := range events {
-		cloned[i] = events[i].Clone()
-		size += int64(len(events[i].Raw))
+		e := &events[i]
+		size += int64(len(e.Raw))
+		text += len(e.ID) + len(e.Type) + len(e.PartitionKey) + len(e.RangeKey)
 	}
-	return cloned, size
+	raws := make([]byte, 0, size)
+	var texts strings.Builder
+	texts.Grow(text)
+	copied := func(s string) string {
+		begin := texts.Len()
+		texts.WriteString(s)
+		return texts.String()[begin:]
+	}
+	dst = slices.Grow(dst, len(events))
+	for i := range events {
+		e := events[i]
+		e.ID, e.Type, e.PartitionKey, e.RangeKey = copied(e.ID), copied(e.Type), copied(e.PartitionKey), copied(e.RangeKey)
+		begin := len(raws)
+		raws = append(raws, e.Raw...)
+		e.Raw = raws[begin:len(raws):len(raws)]
+		dst = append(dst, e)
+	}
+	return dst, size
 }
 
 // extend appends events, in the array that is there if nobody has yet.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,7 +17,8 @@ import (
 // copy is cheap and shares Raw, which nobody may change.
 //
 // The events of one read share memory, and so do those of one delivery: one that
-// is kept may keep a page alive (up to 4 MB), or the whole payload that it came
+// is kept may keep others of its page alive (half a MB of them, mostly; a page has up
+// to 8 MB when it is unpacked), or the whole payload that it came
 // in (up to 6 MB in Lambda). Keep a [Event.Clone] where that matters.
 type Event struct {
 	// ID tells events apart. An event that names none has "sha256:" and the hash
@@ -93,7 +95,7 @@ func (e Event) Clone() Event {
 	e.ID = strings.Clone(e.ID)
 	e.Type = strings.Clone(e.Type)
 	e.PartitionKey = strings.Clone(e.PartitionKey)
-	e.Raw = bytes.Clone(e.Raw)
+	e.Raw = slices.Clip(bytes.Clone(e.Raw)) // so that appending to it is safe
 	e.RangeKey = strings.Clone(e.RangeKey)
 	e.Meta.Stream = strings.Clone(e.Meta.Stream)
 	e.Meta.Shard = strings.Clone(e.Meta.Shard)

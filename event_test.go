@@ -34,6 +34,10 @@ func TestCloneSharesNoMemory(t *testing.T) {
 
 	clone := e.Clone()
 	assert.Equal(t, e, clone)
+	for n := range 100 {
+		raw := Event{Raw: make([]byte, n)}.Clone().Raw
+		assert.Equal(t, n, cap(raw), "what is appended to it must not lie in it")
+	}
 	var differ func(a, b reflect.Value)
 	differ = func(a, b reflect.Value) {
 		for i := range a.NumField() {

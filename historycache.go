@@ -171,7 +171,12 @@ func (c *historyCache) history(ctx context.Context, s *Store, hashKey string, op
 	}
 	events, consistent, err = s.history(ctx, hashKey, options)
 	if err == nil && consistent && len(events) > 0 {
-		c.put(newCachedHistory(hashKey, events, nil), read)
+		h := newCachedHistory(hashKey, events, nil)
+		if h.bytes <= c.maxBytes {
+			h.events, _ = compact(make([]Event, 0, len(events)), events)
+			events = slices.Clip(h.events)
+		}
+		c.put(h, read)
 	}
 	return events, consistent, err
 }

@@ -134,7 +134,7 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 				}
 				continue
 			}
-			if item.RangeKey == options.after || item.RangeKey == options.before {
+			if item.RangeKey != "" && (item.RangeKey == options.after || item.RangeKey == options.before) {
 				continue
 			}
 			e := &single

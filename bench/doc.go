@@ -12,8 +12,8 @@
 // it needs: of JSON the four members that say what an event is. Whoever unmarshals the
 // whole of an event pays for it on top, on either side. Of an event that is stored as a
 // map it makes JSON, as ours does; a second plain side leaves it at a Go map. The SDK
-// drops the connection under a large answer now and then, a few times in a hundred, and
-// then the plain side reads again.
+// drops the connection under a large answer now and then, up to ten times in a hundred,
+// and tries again after a pause: so the wall time of the plain side says little there.
 //
 // Where there is a limit (the same bytes through net/http and one scan of them, base64 or
 // zstd alone, a bare cursor), the table says what that costs in a simple way: what a call

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -46,6 +47,9 @@ func run() error {
 	flag.Parse()
 	if *stub {
 		return serve()
+	}
+	if *rounds < 1 || *target <= 0 {
+		return errors.New("each side has to be measured at least once, for some time")
 	}
 	pattern, err := regexp.Compile(*only)
 	if err != nil {
@@ -146,6 +150,9 @@ func (b *bencher) runAll(s settings) error {
 	}
 	if s.gobench {
 		return nil
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("no path matches %q", s.only)
 	}
 	tooMany := b.printFallbacks()
 	if s.results != "" {

@@ -155,12 +155,13 @@ type Table interface {
 
 // A Releaser is a Table that uses the memory of a page again, if it gets it back.
 type Releaser interface {
-	// Release takes back a page that Query returned, at most once: its Items, which
-	// nobody looks at again, and what their Outlines say. The strings and the Events
-	// that the items had stay as they are. A page that is not given back is as good.
+	// Release takes back a page that Query returned: its Items, which nobody looks at
+	// again, and what their Outlines say. The strings and the Events that the items had
+	// stay as they are. A page that is not given back is as good, and one that is given
+	// back twice is given back once.
 	//
-	// A table that is made of another one and keeps any of its Items must not have the
-	// other's Release.
+	// A table that is made of another one and keeps any of its Items must hide the other's
+	// Release, which comes along where the other is embedded as what it is.
 	Release(page Page)
 }
 

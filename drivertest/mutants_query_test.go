@@ -133,6 +133,20 @@ func queryMutants() []mutation {
 				}
 			}
 		}, failing: "ReleasedPages"},
+		{name: "takes a page back twice", breaks: func(m *mutant) {
+			var free []driver.Item // without a lock, as above
+			m.query = func(ctx context.Context, q driver.Query) (driver.Page, error) {
+				page, err := m.Table.Query(ctx, q)
+				if len(free) >= len(page.Items) && len(page.Items) > 0 {
+					page.Items, free = free[:copy(free, page.Items)], nil
+				}
+				return page, err
+			}
+			m.freed = func(page driver.Page) {
+				clear(page.Items)
+				free = page.Items[:cap(page.Items)]
+			}
+		}, failing: "ReleasedPages"},
 		{name: "takes back pages that it was not given", breaks: func(m *mutant) {
 			var pages [][]driver.Item // without a lock, as above
 			m.query = func(ctx context.Context, q driver.Query) (driver.Page, error) {

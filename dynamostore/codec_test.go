@@ -43,7 +43,8 @@ func agreeOnAnswer(t testing.TB, table *Table, body []byte) bool {
 	codec := queryCodec{layout: &table.layout, hashKey: query.HashKey}
 	output := new(dynamodb.QueryOutput)
 	before := bytes.Clone(body)
-	codec.items, codec.read = table.layout.readAnswerPage(body, query.HashKey, usedRoom(), output)
+	codec.room = usedRoom()
+	codec.items, codec.read = table.layout.readAnswerPage(body, query.HashKey, codec.room, output)
 	require.Equal(t, before, body, "the answer must stay as it is")
 	if !codec.read {
 		require.Equal(t, new(dynamodb.QueryOutput), output)

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/microeventstore/microeventstore/driver"
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
@@ -28,11 +29,23 @@ func roomOf(rooms *sync.Pool) *pageRoom {
 	return new(pageRoom)
 }
 
+// A takenRoom is the room that a page is in, until it is given back. A page that is given
+// back twice must not take the room of another.
+type takenRoom struct{ room atomic.Pointer[pageRoom] }
+
+func take(room *pageRoom) *takenRoom {
+	taken := new(takenRoom)
+	taken.room.Store(room)
+	return taken
+}
+
 // Release takes back a page that [Table.Query] returned and that nobody will look at
 // again, to make another one of it: see [driver.Releaser].
 func (t *Table) Release(page driver.Page) {
-	if room, ok := page.Room.(*pageRoom); ok && room != nil {
-		room.release(t.caller.rooms)
+	if taken, ok := page.Room.(*takenRoom); ok && taken != nil {
+		if room := taken.room.Swap(nil); room != nil {
+			room.release(t.caller.rooms)
+		}
 	}
 }
 

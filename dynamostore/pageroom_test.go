@@ -72,6 +72,6 @@ func TestPromise16TheRoomOfAHugePageIsNotKept(t *testing.T) {
 	room.release(rooms)
 	require.Nil(t, rooms.Get())
 	table.Release(driver.Page{})
-	table.Release(driver.Page{Room: (*pageRoom)(nil)})
+	table.Release(driver.Page{Room: (*takenRoom)(nil)})
 	table.Release(driver.Page{Room: "another's"})
 }

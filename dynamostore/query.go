@@ -153,7 +153,11 @@ func (t *Table) page(query *driver.Query, after string, output *dynamodb.QueryOu
 	if codec != nil && codec.read {
 		t.counts.ownAnswers.Add(1)
 		page.Items = codec.items
-		page.Room = codec.room
+		if len(page.Items) > 0 {
+			page.Room = take(codec.room)
+		} else {
+			codec.room.release(t.caller.rooms)
+		}
 	} else {
 		t.counts.sdkAnswers.Add(1)
 	}
