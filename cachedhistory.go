@@ -13,15 +13,20 @@ type cachedHistory struct {
 	hashKey string
 	events  []Event   // with room behind them
 	raw     int64     // bytes of their Raw
-	kept    int64     // bytes of all Raw that their memory holds, of events that have gone too
+	live    int64     // bytes of their Raw and their strings
+	kept    int64     // the same of all that their memory holds, of events that have gone too
 	bytes   int64     // what counts for the cache
 	expires time.Time // when the first of them does; zero for never
 
 	extended atomic.Bool // the room behind the events is someone's
 }
 
-// eventSize is about what an event takes besides its Raw, in bytes.
-const eventSize = 400
+// What an event takes besides its Raw and its strings, and what a history takes besides its
+// events, in bytes and about.
+const (
+	eventSize   = 280
+	historySize = 300
+)
 
 // newCachedHistory measures the events, but for those of the history that they continue,
 // if there is one.
@@ -30,18 +35,25 @@ func newCachedHistory(hashKey string, events []Event, before *cachedHistory) *ca
 	n := 0
 	if before != nil {
 		n = len(before.events)
-		h.raw, h.kept, h.expires = before.raw, before.kept, before.expires
+		h.raw, h.live, h.kept, h.expires = before.raw, before.live, before.kept, before.expires
 	}
 	for i := n; i < len(events); i++ {
 		e := &events[i]
 		h.raw += int64(len(e.Raw))
-		h.kept += int64(len(e.Raw))
+		size := e.kept()
+		h.live += size
+		h.kept += size
 		if !e.Expires.IsZero() && (h.expires.IsZero() || e.Expires.Before(h.expires)) {
 			h.expires = e.Expires
 		}
 	}
-	h.bytes = h.kept + int64(cap(events))*eventSize
+	h.bytes = h.kept + int64(cap(events))*eventSize + int64(len(hashKey)) + historySize
 	return h
+}
+
+// kept is how many bytes [compact] copies of an event that was read.
+func (e *Event) kept() int64 {
+	return int64(len(e.Raw) + len(e.ID) + len(e.Type) + len(e.PartitionKey) + len(e.RangeKey))
 }
 
 // bound is what the next read begins with: a bare time, which lies before all range
@@ -65,6 +77,9 @@ func (h *cachedHistory) outlived(change *Change, now time.Time) bool {
 func (h *cachedHistory) append(fresh []Event, bound string) *cachedHistory {
 	n, _ := findRangeKey(h.events, bound)
 	if old := h.events[n:]; begins(fresh, old) {
+		if len(fresh) == len(old) {
+			return h // with the room behind it
+		}
 		// Whoever was given the events holds them clipped, so what is written
 		// behind them is seen by nobody; but two may come to write there.
 		fresh, _ = compact(nil, fresh[len(old):])
@@ -83,7 +98,8 @@ func begins(events, others []Event) bool {
 	}
 	for i := range others {
 		a, b := &events[i], &others[i]
-		if a.RangeKey != b.RangeKey || string(a.Raw) != string(b.Raw) || !a.Expires.Equal(b.Expires) {
+		if a.RangeKey != b.RangeKey || string(a.Raw) != string(b.Raw) || !a.Expires.Equal(b.Expires) ||
+			a.ID != b.ID || a.Type != b.Type || a.PartitionKey != b.PartitionKey || !a.Timestamp.Equal(b.Timestamp) {
 			return false
 		}
 	}
@@ -94,7 +110,7 @@ func begins(events, others []Event) bool {
 // would be kept for nothing, it has copies.
 func remade(hashKey string, events []Event, kept int64) *cachedHistory {
 	h := newCachedHistory(hashKey, events, nil)
-	if kept > 2*h.raw {
+	if kept > 2*h.live {
 		compact(events[:0], events)
 		return h
 	}
@@ -103,20 +119,19 @@ func remade(hashKey string, events []Event, kept int64) *cachedHistory {
 	return h
 }
 
-// compact appends copies of events that were read, and tells how many bytes their Raw
-// have. They share their memory with one another and nothing else, and there is no more of
+// compact appends copies of events that were read, and tells how many bytes it has copied.
+// They share their memory with one another and nothing else, and there is no more of
 // it than they need: a page holds events that have expired, and room that was not used.
 // The room behind dst may be that of the events themselves.
 func compact(dst, events []Event) (copies []Event, size int64) {
-	text := 0
+	raw := 0
 	for i := range events {
-		e := &events[i]
-		size += int64(len(e.Raw))
-		text += len(e.ID) + len(e.Type) + len(e.PartitionKey) + len(e.RangeKey)
+		size += events[i].kept()
+		raw += len(events[i].Raw)
 	}
-	raws := make([]byte, 0, size)
+	raws := make([]byte, 0, raw)
 	var texts strings.Builder
-	texts.Grow(text)
+	texts.Grow(int(size) - raw)
 	copied := func(s string) string {
 		begin := texts.Len()
 		texts.WriteString(s)
@@ -136,9 +151,6 @@ func compact(dst, events []Event) (copies []Event, size int64) {
 
 // extend appends events, in the array that is there if nobody has yet.
 func (h *cachedHistory) extend(fresh []Event) []Event {
-	if len(fresh) == 0 {
-		return slices.Clip(h.events)
-	}
 	if cap(h.events) == len(h.events) || h.extended.CompareAndSwap(false, true) {
 		return append(h.events, fresh...)
 	}

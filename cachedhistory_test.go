@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,13 +64,14 @@ func TestPromise16CachedHistoriesKeepNothingElseAlive(t *testing.T) {
 	require.NoError(t, trigger.Refire(t.Context(), "k"))
 	held, _ := trigger.cache.begin("k")
 	require.Len(t, held.events, 22)
-	raw := int64(0)
+	kept := int64(0)
 	for i := range held.events {
-		raw += int64(len(held.events[i].Raw))
+		e := &held.events[i]
+		kept += int64(len(e.Raw) + len(e.ID) + len(e.Type) + len(e.PartitionKey) + len(e.RangeKey))
 		require.False(t, table.begins[&held.events[i].Raw[0]], "event %d is in the memory of a read", i)
 	}
-	require.Equal(t, raw, held.kept)
-	require.Equal(t, raw+int64(cap(held.events))*eventSize, held.bytes)
+	require.Equal(t, kept, held.kept)
+	require.Equal(t, kept+int64(cap(held.events))*eventSize+int64(len("k"))+historySize, held.bytes)
 	require.Equal(t, held.bytes, trigger.cache.bytes)
 }
 
@@ -86,11 +88,12 @@ func TestPromise16WhatIsLeftOfAHistoryIsCopied(t *testing.T) {
 
 	half := h.without(now.Add(49 * time.Second))
 	require.Len(t, half.events, 50)
-	require.Equal(t, []int64{50_000, 100_000, 100_000 + 100*eventSize}, []int64{half.raw, half.kept, half.bytes})
+	const besides = 100*eventSize + 1 + historySize
+	require.Equal(t, []int64{50_000, 100_300, 100_300 + besides}, []int64{half.raw, half.kept, half.bytes})
 	require.Same(t, &events[50].Raw[0], &half.events[0].Raw[0])
 
 	less := half.without(now.Add(50 * time.Second))
-	require.Equal(t, []int64{49_000, 49_000, 49_000 + 100*eventSize}, []int64{less.raw, less.kept, less.bytes})
+	require.Equal(t, []int64{49_000, 49_147, 49_147 + besides}, []int64{less.raw, less.kept, less.bytes})
 	require.NotSame(t, &events[51].Raw[0], &less.events[0].Raw[0])
 	require.Equal(t, now.Add(51*time.Second), less.expires)
 }
@@ -302,4 +305,37 @@ func TestPromise06RefireSeesWhatTheCacheHasNot(t *testing.T) {
 	called = nil
 	require.NoError(t, trigger.Refire(t.Context(), "k"))
 	require.Equal(t, []string{"late of 2", "new of 2"}, called)
+
+	require.NoError(t, s.Delete(t.Context(), "k")) // whose changes went there, too
+	require.NoError(t, s.Save(t.Context(), cacheEvent(t, "k", 100_000, "new", 1)))
+	called = nil
+	require.NoError(t, trigger.Refire(t.Context(), "k"))
+	require.Equal(t, []string{"new of 1"}, called)
+}
+
+// A batch that brings nothing new, as a delivery again does, leaves a history as it is, with
+// room for the next event.
+func TestAHistoryThatDoesNotGrowIsNotCopied(t *testing.T) {
+	raw := []byte("{}")
+	h := newCachedHistory("k", append(make([]Event, 0, 8), Event{RangeKey: "1", ID: "1", Raw: raw}, Event{RangeKey: "2", ID: "2", Raw: raw}), nil)
+	require.Same(t, h, h.append([]Event{{RangeKey: "2", ID: "2", Raw: raw}}, "2"))
+	for _, other := range []Event{{ID: "2", Type: "t"}, {ID: "3"}, {ID: "2", PartitionKey: "p"}, {ID: "2", Timestamp: time.Now()}, {ID: "2", Expires: time.Now()}} {
+		other.RangeKey, other.Raw = "2", raw
+		require.Equal(t, []Event{h.events[0], other}, h.append([]Event{other}, "2").events)
+	}
+	require.Equal(t, 8, cap(h.events))
+}
+
+// The hash key of a change may be a part of the payload that it came in.
+func TestPromise16ACachedHistoryKeepsNoPayloadAlive(t *testing.T) {
+	s, err := New(memorytable.New(), WithTTL(NeverExpire()))
+	require.NoError(t, err)
+	trigger := NewTrigger(s, func(context.Context, *MicroEventStore) error { return nil }, WithHistoryCache(1<<20, time.Second))
+	change := insert(t, s, cacheEvent(t, "key", 0, "1", 1))
+	require.NoError(t, trigger.Handle(t.Context(), []Change{change}))
+	for key, element := range trigger.cache.entries {
+		require.NotSame(t, unsafe.StringData(change.HashKey), unsafe.StringData(key))
+		require.NotSame(t, unsafe.StringData(change.HashKey), unsafe.StringData(element.Value.(*cachedHistory).hashKey))
+	}
+	require.Len(t, trigger.cache.entries, 1)
 }

@@ -32,8 +32,8 @@ import (
 // part in no read of less than the whole history (see [WithWindow] and
 // [WithWindows]).
 //
-// maxBytes bounds what is kept, in bytes: the JSON of the events and 400 bytes for each
-// of them; what was used last stays. Handlers of later batches are given events that
+// maxBytes bounds what is kept, in bytes: the JSON of the events, their keys, ids and types,
+// and some 300 bytes for each event and each hash key; what was used last stays. Handlers of later batches are given events that
 // those of earlier ones had, in the same memory. Both it and lateness must be more than
 // zero.
 func WithHistoryCache(maxBytes int64, lateness time.Duration) TriggerOption {
@@ -151,6 +151,12 @@ func (c *historyCache) observe(changes []Change) {
 	}
 }
 
+// forget has the history of a hash key read in full the next time, as a change does that
+// lies before all others.
+func (c *historyCache) forget(hashKey string) {
+	c.observe([]Change{{Kind: Inserted, HashKey: hashKey, RangeKey: "\x00"}})
+}
+
 func (c *historyCache) remove(hashKey string) {
 	if element := c.entries[hashKey]; element != nil {
 		c.bytes -= element.Value.(*cachedHistory).bytes
@@ -171,7 +177,7 @@ func (c *historyCache) history(ctx context.Context, s *Store, hashKey string, op
 	}
 	events, consistent, err = s.history(ctx, hashKey, options)
 	if err == nil && consistent && len(events) > 0 {
-		h := newCachedHistory(hashKey, events, nil)
+		h := newCachedHistory(strings.Clone(hashKey), events, nil) // the key may be in the memory of a payload
 		if h.bytes <= c.maxBytes {
 			h.events, _ = compact(make([]Event, 0, len(events)), events)
 			events = slices.Clip(h.events)

@@ -66,7 +66,7 @@ func (t *Trigger) refire(ctx context.Context, hashKey string) (*triggerBatch, er
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
-	t.cache.observe(changes) // of which some may be new to this trigger
+	t.cache.forget(hashKey) // what it holds may differ from what was found
 	batch := newTriggerBatch(t, changes)
 	for _, indexes := range batch.keys() {
 		batch.handle(ctx, indexes)
