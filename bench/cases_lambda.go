@@ -65,11 +65,7 @@ func (b *bencher) changes(family, form string, n int, floor, aim float64) (bench
 	if err != nil {
 		return benchCase{}, err
 	}
-	items := layout(ourLayout)
-	if form == "M" {
-		items = func(e *mes.Event) (keys, whole string) { return image(e, mapOf(e.Raw)) }
-	}
-	payload := changesPayload(list, items)
+	payload := changesPayload(list, layouts[form])
 	table := dynamostore.New(b.client, "changes", optionsOf(form)...)
 	store, err := mes.New(table)
 	if err != nil {

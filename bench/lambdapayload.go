@@ -44,7 +44,7 @@ func peerLayout(e *mes.Event) (keys, whole string) {
 		keys, e.PartitionKey, e.Timestamp.UnixMilli(), mapOf(e.Raw))
 }
 
-// layouts are ours, with the event as text and as a map.
+// layouts are ours by their form, with the event as text and as a map.
 var layouts = map[string]layout{
 	"S": ourLayout,
 	"M": func(e *mes.Event) (keys, whole string) { return image(e, mapOf(e.Raw)) },

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,12 +48,7 @@ func (c serverCounts) minus(o serverCounts) serverCounts {
 }
 
 func (b *bencher) serverCounts() (c serverCounts, err error) {
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.plain, http.NoBody)
-	if err != nil {
-		return c, err
-	}
-	request.Header.Set("X-Amz-Target", "DynamoDB_20120810.Counts")
-	response, err := http.DefaultClient.Do(request)
+	response, err := b.post("Counts", nil)
 	if err != nil {
 		return c, err
 	}

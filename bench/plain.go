@@ -78,8 +78,9 @@ type (
 	}
 )
 
-// plainRead reads a whole collation. It does so again when the SDK fails: under large
-// answers net/http now and then drops the connection, a few times in a hundred.
+// plainRead reads a whole collation. Under large answers net/http now and then drops the
+// connection, up to ten times in a hundred: mostly the SDK tries again, and where it has
+// given up this does.
 func plainRead(ctx context.Context, client *dynamodb.Client, unpacker *zstd.Decoder, table, form, key string) (list []plainEvent, err error) {
 	for range 10 {
 		if list, err = plainReadOnce(ctx, client, unpacker, table, form, key); err == nil {

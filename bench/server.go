@@ -104,12 +104,7 @@ func startServer() (plain, secure string, stop func(), err error) {
 func (b *bencher) load(table string, list []mes.Event, image layout) error {
 	for begin := 0; begin < len(list); begin += 25 {
 		body := batchOf(table, list[begin:min(begin+25, len(list))], image)
-		request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, b.plain, bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		request.Header.Set("X-Amz-Target", "DynamoDB_20120810.BatchWriteItem")
-		response, err := http.DefaultClient.Do(request)
+		response, err := b.post("BatchWriteItem", body)
 		if err != nil {
 			return err
 		}
