@@ -40,7 +40,7 @@ func newCachedHistory(hashKey string, events []Event, before *cachedHistory) *ca
 	for i := n; i < len(events); i++ {
 		e := &events[i]
 		h.raw += int64(len(e.Raw))
-		size := e.kept()
+		size := e.copySize()
 		h.live += size
 		h.kept += size
 		if !e.Expires.IsZero() && (h.expires.IsZero() || e.Expires.Before(h.expires)) {
@@ -51,8 +51,8 @@ func newCachedHistory(hashKey string, events []Event, before *cachedHistory) *ca
 	return h
 }
 
-// kept is how many bytes [compact] copies of an event that was read.
-func (e *Event) kept() int64 {
+// copySize is how many bytes [compact] copies of an event that was read.
+func (e *Event) copySize() int64 {
 	return int64(len(e.Raw) + len(e.ID) + len(e.Type) + len(e.PartitionKey) + len(e.RangeKey))
 }
 
@@ -126,7 +126,7 @@ func remade(hashKey string, events []Event, kept int64) *cachedHistory {
 func compact(dst, events []Event) (copies []Event, size int64) {
 	raw := 0
 	for i := range events {
-		size += events[i].kept()
+		size += events[i].copySize()
 		raw += len(events[i].Raw)
 	}
 	raws := make([]byte, 0, raw)

@@ -18,8 +18,8 @@ import (
 //
 // The events of one read share memory, and so do those of one delivery: one that
 // is kept may keep others of its page alive (half a MB of them, mostly; a page has up
-// to 8 MB when it is unpacked), or the whole payload that it came
-// in (up to 6 MB in Lambda). Keep a [Event.Clone] where that matters.
+// to 8 MB when it is unpacked), or the whole payload that it came in (up to 6 MB in
+// Lambda). Keep a [Event.Clone] where that matters.
 type Event struct {
 	// ID tells events apart. An event that names none has "sha256:" and the hash
 	// of Raw, so that it has the same ID whenever it is delivered.

@@ -26,16 +26,16 @@ import (
 // missed here until the history is read in full again. The whole history is read
 // whenever the trigger cannot be sure: for a key that it does not hold, for a
 // change that lies further back than lateness, after an error, where the table does
-// not vouch for its answer, and where a limit is reached.
+// not vouch for its answer, where a limit is reached, and for [Trigger.Refire].
 //
 // It needs range keys that begin with the event's time (see [TimeAndID]), and takes
 // part in no read of less than the whole history (see [WithWindow] and
 // [WithWindows]).
 //
-// maxBytes bounds what is kept, in bytes: the JSON of the events, their keys, ids and types,
-// and some 300 bytes for each event and each hash key; what was used last stays. Handlers of later batches are given events that
-// those of earlier ones had, in the same memory. Both it and lateness must be more than
-// zero.
+// maxBytes bounds what is kept, in bytes: the JSON of the events, their keys, ids and
+// types, and some 300 bytes for each event and each hash key; what was used last stays.
+// Handlers of later batches are given events that those of earlier ones had, in the same
+// memory. Both it and lateness must be more than zero.
 func WithHistoryCache(maxBytes int64, lateness time.Duration) TriggerOption {
 	return triggerOption(func(t *Trigger) error {
 		if maxBytes <= 0 || lateness <= 0 {
@@ -180,9 +180,9 @@ func (c *historyCache) history(ctx context.Context, s *Store, hashKey string, op
 		h := newCachedHistory(strings.Clone(hashKey), events, nil) // the key may be in the memory of a payload
 		if h.bytes <= c.maxBytes {
 			h.events, _ = compact(make([]Event, 0, len(events)), events)
-			events = slices.Clip(h.events)
+			events = h.events
 		}
-		c.put(h, read)
+		c.put(h, read) // or what is held goes, if it is too large
 	}
 	return events, consistent, err
 }

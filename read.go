@@ -134,8 +134,8 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 				}
 				continue
 			}
-			if item.RangeKey != "" && (item.RangeKey == options.after || item.RangeKey == options.before) {
-				continue
+			if bound := item.RangeKey; bound != "" && (bound == options.after || bound == options.before) {
+				continue // a bound is not among the events, and "" is none
 			}
 			e := &single
 			if into != nil && len(*into) < cap(*into) {
@@ -166,6 +166,7 @@ func (s *Store) scan(ctx context.Context, hashKey string, options *readOptions, 
 				*into = (*into)[:len(*into)+1]
 			}
 			if !visit(e) {
+				s.release(page)
 				return consistent, nil
 			}
 		}

@@ -77,22 +77,16 @@ func (s *Store) decodeItem(e *Event, shared *arena.Text, item *driver.Item) erro
 }
 
 // isOf makes the event of an item whose keys and attributes are what the event itself says,
-// as nearly all are, of their strings. It is false for all others.
+// as nearly all are, of their strings. It is false for all others, and has then set some of e.
 func (env *envelope) isOf(e *Event, item *driver.Item) bool {
 	id := env.of(env.id)
 	begin := len(item.RangeKey) - (len(id) - len(`""`))
-	if env.form != plain || !isText(id) || begin < 0 || !stands(id, item.RangeKey[begin:]) ||
-		!stands(env.of(env.typ), item.Type) || !stands(env.of(env.partitionKey), item.HashKey) {
+	if !isText(id) || begin < 0 {
 		return false
 	}
-	at, err := env.when()
-	if err != nil {
-		return false
-	}
-	e.ID, e.Type, e.PartitionKey = item.RangeKey[begin:], item.Type, item.HashKey
-	e.Timestamp = at
+	e.ID, e.Type, e.PartitionKey, e.Timestamp = item.RangeKey[begin:], item.Type, item.HashKey, item.Timestamp
 	e.Raw = item.Event[:len(item.Event):len(item.Event)]
-	return true
+	return env.says(e)
 }
 
 // expires makes a time of an item's TTL.

@@ -1,10 +1,10 @@
 package microeventstore
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,15 +56,9 @@ func TestAnEventHoldsNothingOfOneThatWasNotSelected(t *testing.T) {
 // What a table has found out on its way counts for the bytes that it was found in,
 // and not where a decoder of the user's has the say.
 func TestOutlinesAreOfTheEventAlone(t *testing.T) {
-	text := []byte(`{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`)
-	var places []jsonscan.Place
-	for members := jsonscan.Members(text); members.Next(); {
-		name, value := bytes.Index(text, members.Key), bytes.Index(text, members.Value)
-		places = append(places, jsonscan.Place{Name: uint32(name), NameEnd: uint32(name + len(members.Key)), Value: uint32(value), End: uint32(value + len(members.Value))})
-	}
-	outline := jsonscan.NewOutline(text, places)
-	item := driver.Item{HashKey: "h", RangeKey: "r", Event: text, Outline: &outline}
-	want, err := Parse(text)
+	const text = `{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`
+	item := outlined(t, "h", "r", "", time.Time{}, text)
+	want, err := Parse([]byte(text))
 	require.NoError(t, err)
 	want.RangeKey = "r"
 	store := newTestStore(t, newSpy())
@@ -85,7 +79,7 @@ func TestOutlinesAreOfTheEventAlone(t *testing.T) {
 }
 
 // outlined makes an item of an event as a table does that has looked at all of it.
-func outlined(t *testing.T, hashKey, rangeKey, eventType, text string) driver.Item {
+func outlined(t *testing.T, hashKey, rangeKey, eventType string, at time.Time, text string) driver.Item {
 	t.Helper()
 	event := []byte(text)
 	var places []jsonscan.Place
@@ -99,16 +93,16 @@ func outlined(t *testing.T, hashKey, rangeKey, eventType, text string) driver.It
 	}
 	require.NoError(t, members.Err())
 	outline := jsonscan.NewOutline(event, places)
-	return driver.Item{HashKey: hashKey, RangeKey: rangeKey, Type: eventType, Event: event, Outline: &outline}
+	return driver.Item{HashKey: hashKey, RangeKey: rangeKey, Type: eventType, Timestamp: at, Event: event, Outline: &outline}
 }
 
 // An event is made of its item's strings where they are what the event says. Whatever
 // they are, it is the event that Parse makes.
 func TestAnEventIsWhatItSaysWhateverItsItemSays(t *testing.T) {
 	store := newTestStore(t, newSpy())
+	const usual = `{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`
 	for _, text := range []string{
-		`{"id":"1","type":"t","partitionKey":"p","timestamp":1700000000123}`,
-		`{"id":"21","type":"t","partitionKey":"p"}`, `{"id":"1","type":"","partitionKey":""}`, `{"id":"1"}`, `{"type":"t","partitionKey":"p"}`, `{}`,
+		usual, `{"id":"21","type":"t","partitionKey":"p"}`, `{"id":"1","type":"","partitionKey":""}`, `{"id":"1"}`, `{"type":"t","partitionKey":"p"}`, `{}`,
 		`{"id":"","type":"t","partitionKey":"p"}`, `{"id":null,"type":null,"partitionKey":null}`, `{"id":"1","id":"2","type":"t","partitionKey":"p"}`,
 		`{"id":"\u0031","type":"t","partitionKey":"p"}`, `{"id":"1","type":"\u0074","partitionKey":"p"}`, `{"id":"1","type":"t","partitionKey":"\u0070"}`,
 		`{"id":"\\1","type":"\\t","partitionKey":"\\p"}`, `{"id":"1","type":"t","partitionKey":"p","timestamp":"2024-01-01T00:00:00Z"}`,
@@ -120,17 +114,22 @@ func TestAnEventIsWhatItSaysWhateverItsItemSays(t *testing.T) {
 		for _, hashKey := range []string{"p", "other", `\u0070`, `\p`, `\\p`, "é"} {
 			for _, rangeKey := range []string{"1", "0#1", "0#21", "0#2", "s 1", `0#\u0031`, `0#\1`, `0#\\1`, "0#é", want.ID, "x" + want.ID} {
 				for _, eventType := range []string{"t", "", "other", `\u0074`, `\t`, `\\t`, "é"} {
-					got, err := store.DecodeItem(outlined(t, hashKey, rangeKey, eventType, text))
-					require.NoError(t, err)
-					require.Equal(t, rangeKey, got.RangeKey)
-					got.RangeKey = ""
-					require.Equal(t, want, got, "%s under %s/%s/%s", text, hashKey, rangeKey, eventType)
+					for _, at := range []time.Time{want.Timestamp, {}, time.UnixMilli(1).UTC()} {
+						got, err := store.DecodeItem(outlined(t, hashKey, rangeKey, eventType, at, text))
+						require.NoError(t, err)
+						require.Equal(t, rangeKey, got.RangeKey)
+						if text == usual && hashKey == "p" && rangeKey == "0#1" && eventType == "t" && at.Equal(want.Timestamp) {
+							require.Same(t, unsafe.StringData(got.RangeKey[2:]), unsafe.StringData(got.ID), "it is made of its item's strings")
+						}
+						got.RangeKey = ""
+						require.Equal(t, want, got, "%s under %s/%s/%s", text, hashKey, rangeKey, eventType)
+					}
 				}
 			}
 		}
 	}
 	for _, text := range []string{`{"id":"1","type":"t","partitionKey":"p","timestamp":"soon"}`, `{"id":1,"type":"t","partitionKey":"p"}`, `{"id":"1","type":7,"partitionKey":"p"}`} {
-		_, err := store.DecodeItem(outlined(t, "p", "0#1", "t", text))
+		_, err := store.DecodeItem(outlined(t, "p", "0#1", "t", time.Time{}, text))
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 }

@@ -15,20 +15,20 @@ import (
 // {"a":{"S":"x"},"b":{"S":"y"}}
 const leastItem = 29
 
-// readAnswerPage reads the answer to a Query: its items, and into output all the
-// rest. It is false for what it leaves to the SDK, and has then changed nothing.
-func (l *layout) readAnswerPage(b []byte, hashKey string, room *pageRoom, output *dynamodb.QueryOutput) ([]driver.Item, bool) {
+// readAnswerPage reads the answer to a Query: its items into a room, and into output all
+// the rest. It is false for what it leaves to the SDK: then output is as it was, and the
+// room is of no more use.
+func (l *layout) readAnswerPage(b []byte, hashKey string, room *pageRoom, output *dynamodb.QueryOutput) bool {
 	var read dynamodb.QueryOutput
-	var items []driver.Item
 	var seen [5]bool // an answer that has a member twice is the SDK's to understand
 	i := jsonscan.Space(b, 0)
 	if i >= len(b) || b[i] != '{' {
-		return nil, false
+		return false
 	}
 	for {
 		name, at, ok := memberName(b, jsonscan.Space(b, i+1))
 		if !ok {
-			return nil, false
+			return false
 		}
 		i = jsonscan.Space(b, at)
 		member := 0
@@ -46,38 +46,40 @@ func (l *layout) readAnswerPage(b []byte, hashKey string, room *pageRoom, output
 			read.LastEvaluatedKey, i, ok = readKey(b, i)
 		case "Items":
 			member = 4
-			items, i, ok = l.readItems(b, i, hashKey, room, int(read.Count))
+			i, ok = l.readItems(b, i, hashKey, room, int(read.Count))
 		default:
-			return nil, false
+			return false
 		}
 		if !ok || seen[member] {
-			return nil, false
+			return false
 		}
 		seen[member] = true
 		if i = jsonscan.Space(b, i); i >= len(b) {
-			return nil, false
+			return false
 		}
 		if b[i] == '}' {
 			break
 		}
 		if b[i] != ',' {
-			return nil, false
+			return false
 		}
 	}
-	if jsonscan.Space(b, i+1) != len(b) || int(read.Count) != len(items) || !seen[4] {
-		return nil, false
+	if jsonscan.Space(b, i+1) != len(b) || int(read.Count) != len(room.items) || !seen[4] {
+		return false
 	}
 	read.ResultMetadata = output.ResultMetadata
 	*output = read
-	return items, true
+	return true
 }
 
-func (l *layout) readItems(b []byte, i int, hashKey string, room *pageRoom, count int) ([]driver.Item, int, bool) {
+// readItems reads the items of a page.
+func (l *layout) readItems(b []byte, i int, hashKey string, room *pageRoom, count int) (end int, ok bool) {
 	if i >= len(b) || b[i] != '[' {
-		return nil, i, false
+		return i, false
 	}
 	if i = jsonscan.Space(b, i+1); i < len(b) && b[i] == ']' {
-		return nil, i + 1, true
+		room.items = room.items[:0]
+		return i + 1, true
 	}
 	reader := itemReader{layout: l, hashKey: hashKey, outlines: room.outlines[:0], places: room.places[:0]}
 	items := slices.Grow(room.items[:0], min(count, (len(b)-i)/leastItem))
@@ -88,24 +90,23 @@ func (l *layout) readItems(b []byte, i int, hashKey string, room *pageRoom, coun
 		}
 		items = items[:len(items)+1]
 		item := &items[len(items)-1]
-		var ok bool
 		if i, ok = reader.item(item, b, i); !ok {
-			return nil, i, false
+			return i, false
 		}
 		if size += len(item.Event); size > maxPage && len(items) > 1 {
-			return nil, i, false // see page
+			return i, false // see page
 		}
 		if i = jsonscan.Space(b, i); i >= len(b) {
-			return nil, i, false
+			return i, false
 		}
 		switch b[i] {
 		case ',':
 			i++
 		case ']':
 			room.items, room.outlines, room.places = items, reader.outlines, reader.places
-			return items, i + 1, true
+			return i + 1, true
 		default:
-			return nil, i, false
+			return i, false
 		}
 	}
 }

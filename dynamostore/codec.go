@@ -11,8 +11,6 @@ import (
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
-
-	"github.com/microeventstore/microeventstore/driver"
 )
 
 // A Codec says who writes a table's requests and reads its answers: see
@@ -116,9 +114,7 @@ type queryCodec struct {
 	bodies  *sync.Pool
 	rooms   *sync.Pool
 
-	room  *pageRoom // that of items
-	read  bool      // items holds what the answer holds
-	items []driver.Item
+	room *pageRoom // holds what the answer holds; nil if it was not read
 }
 
 // install is an option of one call, to be applied after the link's. A protocol that is
@@ -138,8 +134,8 @@ func (c *queryCodec) DeserializeResponse(ctx context.Context, schema *smithy.Ope
 	output, isQuery := out.(*dynamodb.QueryOutput)
 	body, fromLink := response.Body.(*memoryBody)
 	if isQuery && fromLink && response.StatusCode == 200 && response.Header.Get("Content-Encoding") == "" {
-		c.room = roomOf(c.rooms)
-		if c.items, c.read = c.layout.readAnswerPage(body.all, c.hashKey, c.room, output); c.read {
+		if room := roomOf(c.rooms); c.layout.readAnswerPage(body.all, c.hashKey, room, output) {
+			c.room = room
 			body.release(c.bodies) // the items share no memory with it
 			return nil
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/microeventstore/microeventstore/internal/jsonscan"
 )
 
-// A pageRoom is what the items of a page lie in, and what is known of their events: a
-// quarter of the memory that a Query takes, and of no use once the store has made events
+// A pageRoom is what the items of a page lie in, and what is known of their events: nearly
+// a fifth of the memory that a Query takes, and of no use once the store has made events
 // of them. The next page has it again, so that there is less for the garbage collector.
 type pageRoom struct {
 	items    []driver.Item
@@ -17,7 +17,7 @@ type pageRoom struct {
 	places   []jsonscan.Place
 }
 
-// mostRoomItems bounds the pages of which the room is kept, in items; each takes some 300
+// mostRoomItems bounds the pages of which the room is kept, in items; each takes some 350
 // bytes. DynamoDB's 1 MB are 1,000 events of 1 KB.
 const mostRoomItems = 4096
 

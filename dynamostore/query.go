@@ -135,8 +135,8 @@ func (t *Table) read(ctx context.Context, input *dynamodb.QueryInput, newCodec f
 			return errNoCapacity
 		}
 		items := len(output.Items)
-		if codec != nil && codec.read {
-			items += len(codec.items)
+		if codec != nil && codec.room != nil {
+			items += len(codec.room.items)
 		}
 		if int(output.Count) != items {
 			return &answerError{text: "the answer has another number of items than it says"}
@@ -150,11 +150,10 @@ func (t *Table) read(ctx context.Context, input *dynamodb.QueryInput, newCodec f
 // the range key that the page before led to, if there was one.
 func (t *Table) page(query *driver.Query, after string, output *dynamodb.QueryOutput, codec *queryCodec) (driver.Page, error) {
 	page := driver.Page{Consistent: query.Consistent}
-	if codec != nil && codec.read {
+	if codec != nil && codec.room != nil {
 		t.counts.ownAnswers.Add(1)
-		page.Items = codec.items
-		if len(page.Items) > 0 {
-			page.Room = take(codec.room)
+		if len(codec.room.items) > 0 {
+			page.Items, page.Room = codec.room.items, take(codec.room)
 		} else {
 			codec.room.release(t.caller.rooms)
 		}
